@@ -1,0 +1,103 @@
+"""OPA's result document → `Decision`. Anything off shape is refused, never read as an allow."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from sidecar.errors import DecisionOffShape, DecisionUndefined
+
+Outcome = Literal["allow", "deny", "approval_required"]
+Window = Literal["minute", "hour", "day"] | int
+
+NO_POLICY = "(no policy)"
+HIDDEN = "(hidden)"
+DEFAULT_DENY = "(default deny)"
+INVALID_ARGUMENTS = "(invalid arguments)"
+UNAVAILABLE = "(unavailable)"
+
+
+class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An obligation: reserve the sum of `amounts` before forwarding, unless that would pass `max`."""
+
+    rule: str
+    message: str
+    counter: str
+    window: Window
+    max: Decimal
+    scope: Literal["grant", "session", "server"]
+    amounts: list[Decimal]
+
+
+class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What policy says of one call. `rule` and `message` are empty exactly when it is allowed."""
+
+    outcome: Outcome
+    rule: str
+    message: str
+    revision: str
+    limits: list[Limit]
+    ttl_s: int | None = None
+
+
+class _Answer(msgspec.Struct):
+    result: Decision | None = None
+
+
+class _Answers(msgspec.Struct):
+    result: list[Decision] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exceeded:
+    """A limit that this call would pass. `retry_at` is None when waiting cannot help."""
+
+    limit: Limit
+    retry_at: str | None
+
+
+_decode_one = msgspec.json.Decoder(_Answer).decode
+_decode_many = msgspec.json.Decoder(_Answers).decode
+
+
+def parse(body: bytes) -> Decision:
+    """The decision in the body of one `mcp/gate/decision` answer.
+
+    Raises: DecisionUndefined (OPA has no value), DecisionOffShape.
+    Source: opa.md section 2, policy-semantics section 7 (wrong shape is `(unavailable)`).
+    """
+    try:
+        decision = _decode_one(body).result
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise DecisionOffShape("OPA's answer is not a decision document.") from error
+    if decision is None:
+        raise DecisionUndefined("OPA has no decision for this call.")
+    return _consistent(decision)
+
+
+def parse_many(body: bytes, count: int) -> list[Decision]:
+    """The `count` decisions in the body of one `mcp/gate/decisions` answer, in order.
+
+    Raises: DecisionUndefined, DecisionOffShape (also when the number of answers differs).
+    """
+    try:
+        decisions = _decode_many(body).result
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise DecisionOffShape("OPA's answer is not a list of decision documents.") from error
+    if decisions is None:
+        raise DecisionUndefined("OPA has no decisions for these calls.")
+    if len(decisions) != count:
+        raise DecisionOffShape(f"OPA answered {len(decisions)} of {count} calls.")
+    return [_consistent(decision) for decision in decisions]
+
+
+def _consistent(decision: Decision) -> Decision:
+    if decision.outcome == "allow":
+        if decision.rule or decision.message or not decision.revision:
+            raise DecisionOffShape("OPA allowed a call and named a rule, or no revision.")
+        if any(not limit.amounts or min(limit.amounts) < 0 for limit in decision.limits):
+            raise DecisionOffShape("OPA named a limit without a countable amount.")
+    elif not decision.rule or decision.limits:
+        raise DecisionOffShape("OPA refused a call without a rule, or with limits.")
+    return decision

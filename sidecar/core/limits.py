@@ -1,0 +1,74 @@
+"""Windows, amounts and counter keys: a decision's limits → claims. No clock: `now` is given."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact
+
+from sidecar.core.decision import Limit, Window
+
+_SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
+_EXACT = Context(prec=4096, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[Inexact])
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The amount one call asks of one counter in one window.
+
+    Units: window bounds are whole seconds since the Unix epoch, end exclusive.
+    """
+
+    key: str
+    window_start: int
+    window_end: int
+    amount: Decimal
+    max: Decimal
+
+
+def window_s(window: Window) -> int:
+    """The length of a window in seconds."""
+    return window if isinstance(window, int) else _SECONDS[window]
+
+
+def add(left: Decimal, right: Decimal) -> Decimal:
+    """The exact sum. Raises: decimal.Inexact beyond 4,096 digits, never a rounded answer."""
+    return _EXACT.add(left, right)
+
+
+def subtract(left: Decimal, right: Decimal) -> Decimal:
+    """The exact difference. Raises: decimal.Inexact beyond 4,096 digits."""
+    return _EXACT.subtract(left, right)
+
+
+def claims(limits: Sequence[Limit], server: str, grant: str, session: str | None, now: datetime) -> list[Claim]:
+    """One claim per limit, in the limits' order.
+
+    Windows are aligned to the Unix epoch, which for minute, hour and day is the UTC calendar.
+    Source: policy-semantics section 7 (identity, windows, amounts).
+    """
+    at = int(now.timestamp() // 1)
+    made = []
+    for limit in limits:
+        length = window_s(limit.window)
+        start = at - at % length
+        amount = Decimal(0)
+        for part in limit.amounts:
+            amount = add(amount, part)
+        made.append(Claim(_key(limit, length, server, grant, session), start, start + length, amount, limit.max))
+    return made
+
+
+def retry_at(claim: Claim) -> str | None:
+    """When the claim's window ends (RFC 3339, Z), or None when the amount alone passes the maximum."""
+    if claim.amount > claim.max:
+        return None
+    return datetime.fromtimestamp(claim.window_end, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _key(limit: Limit, length: int, server: str, grant: str, session: str | None) -> str:
+    parts: tuple[str, ...] = (server, limit.scope, limit.counter, str(length))
+    if limit.scope != "server":
+        parts += (grant,)
+    if limit.scope == "session" and session is not None:
+        parts += (session,)
+    return "/".join(part.replace("~", "~0").replace("/", "~1") for part in parts)

@@ -1,0 +1,32 @@
+"""What the audit log keeps of one call: argument keys only, never values."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One call, or one message refused before policy ran.
+
+    `outcome` is `allow`, `deny`, `approval_required` or `refused` (before policy). `result` says how an
+    allowed call ended: `result`, `tool_error`, `error` (JSON-RPC error), `http_error`, `unreachable` (nothing was sent),
+    `unknown` (sent, no readable answer), or empty. `cause` names why under `(unavailable)` and `refused`.
+
+    Units: `at` is RFC 3339 with milliseconds and Z; `duration_ms` covers the whole call.
+    """
+
+    at: str
+    server: str
+    grant: str
+    method: str
+    tool: str
+    argument_keys: tuple[str, ...]
+    policy: str
+    revision: str
+    outcome: str
+    rule: str
+    message: str
+    result: str = ""
+    cause: str = ""
+    approval: str = ""
+    session: str = ""
+    duration_ms: float = 0.0

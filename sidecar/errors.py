@@ -1,0 +1,157 @@
+"""The error tree. Imports nothing of ours.
+
+An exception means that we could not decide or could not act; a denial is a value
+(`core.decision.Decision`), never an exception. Each leaf has a stable `code` for programs and a
+`hint` that tells a person what to do next.
+"""
+
+from typing import ClassVar
+
+
+class SidecarError(Exception):
+    """Root of everything the sidecar raises.
+
+    `str(error)` says what happened in one line; `hint` says what to do; neither holds secrets or
+    argument values.
+    """
+
+    code: ClassVar[str] = "error"
+    hint: str = ""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        if hint is not None:
+            self.hint = hint
+
+
+class SettingsError(SidecarError):
+    """The operator's settings cannot be used as they are."""
+
+    code = "settings"
+    hint = "Correct the named setting and start again."
+
+
+class ProtocolError(SidecarError):
+    """The peer's message cannot be judged, so it is not forwarded.
+
+    `rpc_code` is the JSON-RPC error code and `http_status` the status a transport answers with.
+    """
+
+    code = "protocol"
+    rpc_code: int = -32600
+    http_status: int = 400
+
+
+class Malformed(ProtocolError):
+    """Not one well-formed JSON-RPC message."""
+
+    code = "malformed"
+
+
+class BatchRefused(ProtocolError):
+    """A JSON array where one message belongs."""
+
+    code = "batch_refused"
+    hint = "Send one message per request."
+
+
+class HeaderMismatch(ProtocolError):
+    """A header says something else than the body it mirrors."""
+
+    code = "header_mismatch"
+    rpc_code = -32020
+
+
+class UnsupportedVersion(ProtocolError):
+    """A protocol revision the gateway does not know and therefore cannot police."""
+
+    code = "unsupported_version"
+    rpc_code = -32022
+
+
+class GrantError(SidecarError):
+    """The caller may not use this server."""
+
+    code = "grant"
+    http_status: int = 401
+
+
+class UnknownGrant(GrantError):
+    """No token, or none that we issued."""
+
+    code = "unknown_grant"
+
+
+class WrongServer(GrantError):
+    """A good token for another server."""
+
+    code = "wrong_server"
+    http_status = 403
+
+
+class DecisionError(SidecarError):
+    """OPA gave no decision that can be trusted; the call is denied as `(unavailable)`."""
+
+    code = "decision"
+    hint = "Look at OPA's log and at /readyz; calls are denied until OPA answers."
+
+
+class OpaUnreachable(DecisionError):
+    """OPA is dead, hung or too slow."""
+
+    code = "opa_unreachable"
+
+
+class DecisionUndefined(DecisionError):
+    """OPA holds no such policy, or a rule had no value."""
+
+    code = "decision_undefined"
+
+
+class DecisionOffShape(DecisionError):
+    """OPA's answer is not a decision document."""
+
+    code = "decision_off_shape"
+
+
+class UpstreamError(SidecarError):
+    """The MCP server behind us did not answer.
+
+    `surely_not_run` is true only when nothing can have reached the server, so that a reservation
+    may be given back (policy-semantics, section 7).
+    """
+
+    code = "upstream"
+    surely_not_run: bool = False
+
+
+class Unreachable(UpstreamError):
+    """No connection: nothing was sent."""
+
+    code = "upstream_unreachable"
+    surely_not_run = True
+
+
+class TimedOut(UpstreamError):
+    """Sent, and no answer in time."""
+
+    code = "upstream_timed_out"
+
+
+class Broken(UpstreamError):
+    """Sent, and the answer broke off or cannot be read."""
+
+    code = "upstream_broken"
+
+
+class StoreError(SidecarError):
+    """Counters, grants, approvals or audit cannot be read or written."""
+
+    code = "store"
+    hint = "Check that the state directory exists, is writable and has free space."
+
+
+class OpaMissing(SidecarError):
+    """No OPA binary was found and none could be had."""
+
+    code = "opa_missing"

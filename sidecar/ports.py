@@ -1,0 +1,224 @@
+"""What the call path needs from the outside, one Protocol each. Imports core types only."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from sidecar.core.decision import Decision
+from sidecar.core.limits import Claim
+from sidecar.core.record import AuditRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A token's right to one server under one policy (None: no policy, so every call is denied)."""
+
+    id: str
+    server: str
+    policy: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """The tools a grant may see, by name, in the order asked; and the policy revision that said so."""
+
+    names: list[str]
+    revision: str
+
+
+class DecisionPoint(Protocol):
+    """Where policy is decided: OPA."""
+
+    async def decide(self, query: bytes) -> Decision:
+        """The decision on one query document (`core.query`). Raises: DecisionError."""
+        ...
+
+    async def visible(self, query: bytes) -> Visible:
+        """The visible ones of the names in one list query. Raises: DecisionError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Claims held while upstream works: one (key, window_start, window_end, amount) per counter taken.
+
+    Units: window bounds are whole seconds since the Unix epoch, end exclusive; amounts exact decimals as text.
+    """
+
+    taken: tuple[tuple[str, int, int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """No claim was taken; `claims[index]` is the first that would pass its maximum."""
+
+    index: int
+
+
+class Counters(Protocol):
+    """Exact, durable counting. A reservation survives a killed gateway."""
+
+    async def reserve(self, claims: Sequence[Claim]) -> Reservation | Refused:
+        """All claims taken at once, or none.
+
+        A counter met twice (same key) is tested against each claim's own `max` and added to once.
+        Raises: StoreError (locked past the time allowed, full, gone, off shape).
+        """
+        ...
+
+    async def rollback(self, reservation: Reservation, now: datetime) -> None:
+        """Gives a reservation back, each amount to the window it came from unless that has ended.
+
+        Raises: StoreError.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What the store holds for exactly this call: an approval `id` in a `state`."""
+
+    id: str
+    state: Literal["pending", "approved", "refused"]
+    rule: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequest:
+    """A call that waits for a person. `fingerprint` binds the answer to grant, tool and arguments."""
+
+    fingerprint: str
+    server: str
+    grant: str
+    tool: str
+    argument_keys: tuple[str, ...]
+    rule: str
+    message: str
+    policy: str
+    revision: str
+    ttl_s: int
+
+
+class Approvals(Protocol):
+    """People's answers to calls that wait for one. Expired, used and unknown look alike: None."""
+
+    async def find(self, fingerprint: str, now: datetime) -> Answered | None:
+        """The newest unexpired, unused approval for this fingerprint. Raises: StoreError."""
+        ...
+
+    async def open(self, request: ApprovalRequest, now: datetime) -> str:
+        """The id of a pending approval for this call; the one already pending, if there is one.
+
+        Raises: StoreError.
+        """
+        ...
+
+    async def take(self, approval_id: str, now: datetime) -> bool:
+        """Uses an approved one up; True for exactly one caller. Raises: StoreError."""
+        ...
+
+    async def give_back(self, approval_id: str) -> None:
+        """Makes a taken one usable again (the call surely did not run). Raises: StoreError."""
+        ...
+
+
+class AuditLog(Protocol):
+    """One record per call, in order. Records are queued and written in batches."""
+
+    def append(self, record: AuditRecord) -> None:
+        """Queues a record; never blocks, never raises. A failing log turns `healthy` false."""
+        ...
+
+    @property
+    def healthy(self) -> bool:
+        """False while records cannot be written: then no further call may be forwarded."""
+        ...
+
+    async def close(self) -> None:
+        """Writes what is queued, then closes."""
+        ...
+
+
+class Grants(Protocol):
+    """Tokens to grants."""
+
+    def resolve(self, token: bytes) -> Grant | None:
+        """The grant of a token, or None. Compared by hash, in constant time. Raises: StoreError."""
+        ...
+
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One message on a stream.
+
+    `data` is its JSON text (empty for a priming event or a comment); `raw` the bytes of the whole
+    event as they came, blank line included, or None where the upstream has no event stream (stdio).
+    """
+
+    data: bytes
+    raw: bytes | None = None
+
+
+@dataclass(slots=True)
+class Reply:
+    """An upstream's answer to one message.
+
+    Exactly one of these holds: `body` (whole, may be empty), `events` (an event stream), or `chunks`
+    (a body of unknown length that is no event stream). `headers` are lower-case and allowlisted (G18).
+    """
+
+    status: int
+    headers: Headers = ()
+    body: bytes | None = None
+    events: AsyncIterator[Event] | None = None
+    chunks: AsyncIterator[bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message on its way to an upstream: the client's own bytes and its allowlisted headers.
+
+    `session` is the upstream's own session id, or None; `method` and `id` are as judged. A message
+    without a `method` answers a request of the upstream's; one without `id` is a notification.
+    """
+
+    raw: bytes
+    method: str | None
+    id: str | int | None
+    headers: Headers = ()
+    session: str | None = None
+    modern: bool = False
+
+
+class Upstream(Protocol):
+    """The MCP server behind us."""
+
+    async def send(self, message: Outgoing) -> Reply:
+        """Forwards one message. Raises: Unreachable (nothing was sent), TimedOut, Broken."""
+        ...
+
+    async def listen(self, headers: Headers, session: str | None) -> Reply:
+        """The stream of messages that belong to no request (HTTP GET). Raises: UpstreamError."""
+        ...
+
+    async def end(self, headers: Headers, session: str | None) -> Reply:
+        """Ends a session (HTTP DELETE). Raises: UpstreamError."""
+        ...
+
+    async def close(self) -> None:
+        """Frees connections and processes, children of children included."""
+        ...
+
+
+class Clock(Protocol):
+    """The time, as an aware UTC datetime."""
+
+    def now(self) -> datetime: ...
+
+
+Servers = Mapping[str, Upstream]
