@@ -1,0 +1,79 @@
+# regate: `make` alone lists the targets. Nothing is written outside this tree.
+
+VENV       := .venv
+BIN        := $(VENV)/bin
+STAMPS     := $(VENV)/stamps
+SOURCES    := sidecar translator rego examples bench tests
+WORKERS    ?= 2
+GOLDEN     ?= tests/translator
+
+export XDG_CACHE_HOME := $(CURDIR)/.cache
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test check bench golden lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(STAMPS)/regate $(STAMPS)/opa ## install regate into .venv from locked packages, and find or get OPA
+
+run: setup $(STAMPS)/examples ## govern a real MCP server (mcp-server-git) under examples/git/policy.json; stays up
+	@exec $(BIN)/python examples/run.py
+
+demo: setup $(STAMPS)/examples ## a real client tours the gateway and checks each answer
+	@exec $(BIN)/python examples/demo.py
+
+test: check ## set everything up, check, and pass all tests
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+check: setup $(STAMPS)/test ## ruff, mypy --strict, opa fmt and check --strict, house rules
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/python scripts/check_rego.py
+	$(BIN)/python -m pytest -q tests/test_house.py
+
+bench: setup ## measure the gateway against a bare forwarder and a direct connection, side by side
+	@exec $(BIN)/python -m bench $(BENCH)
+
+golden: setup $(STAMPS)/test ## rewrite the golden files of the translator's tests; read the diff afterwards
+	$(BIN)/python -m pytest -q $(GOLDEN) --update-golden
+
+lock: $(STAMPS)/uv ## resolve requirements/*.in again into requirements/*.txt, with hashes
+	@sh scripts/lock.sh .cache/uv/bin/uv
+
+clean: ## remove everything the targets made
+	rm -rf $(VENV) .cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each stamp stands for one finished step; a step runs again only when what it was made from changed.
+
+$(STAMPS)/venv:
+	@sh scripts/venv.sh $(VENV)
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/run: requirements/run.txt requirements/build.txt $(STAMPS)/venv
+	$(BIN)/python -m pip install -q --require-hashes -r requirements/run.txt -r requirements/build.txt
+	@touch $@
+
+$(STAMPS)/regate: pyproject.toml $(STAMPS)/run
+	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(STAMPS)/opa: $(STAMPS)/regate $(wildcard sidecar/opa/binary.py)
+	@$(BIN)/python -m sidecar.opa.binary
+	@touch $@
+
+$(STAMPS)/examples: requirements/examples.txt $(STAMPS)/run
+	$(BIN)/python -m pip install -q --require-hashes -r requirements/examples.txt
+	@touch $@
+
+$(STAMPS)/test: requirements/test.txt $(STAMPS)/run
+	$(BIN)/python -m pip install -q --require-hashes -r requirements/test.txt
+	@touch $@
+
+$(STAMPS)/uv: $(STAMPS)/venv
+	$(BIN)/python -m venv .cache/uv
+	.cache/uv/bin/pip install -q uv
+	@touch $@
