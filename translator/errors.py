@@ -1,0 +1,60 @@
+"""The translator's error tree: what is wrong with a policy, and where. Imports nothing of ours.
+
+No reading and no judging happens here.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault of one policy.
+
+    `pointer` is a JSON pointer into the document as written (for clashing counters: the rule id of the later limit).
+    Units: `line` and `column` count from 1; a column is a code point.
+    """
+
+    policy: str
+    pointer: str
+    line: int
+    column: int
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        where = ":".join([*filter(None, [self.policy]), str(self.line), str(self.column)])
+        place = f" {self.pointer}" if self.pointer else ""
+        hint = f" ({self.hint})" if self.hint else ""
+        return _printable(f"{where}{place}: {self.message}{hint}")
+
+
+class TranslatorError(Exception):
+    """Root of everything the translator raises. `code` is for programs, `hint` for people."""
+
+    code: ClassVar[str] = "translator"
+    hint: ClassVar[str] = ""
+
+
+class PolicyRejected(TranslatorError):
+    """The policy is not valid, so nothing was made of it. `problems` is never empty and in document order.
+
+    `str()` is one line per problem.
+    """
+
+    code = "policy_rejected"
+    hint = "Correct every place named and try again; the policy now in force stays in force."
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
+
+
+def _printable(text: str) -> str:
+    """The text on one line, without characters that could steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
