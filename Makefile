@@ -19,10 +19,12 @@ help: ## list the targets
 setup: $(STAMPS)/regate $(STAMPS)/opa ## install regate into .venv from locked packages, and find or get OPA
 
 run: setup $(STAMPS)/examples ## govern a real MCP server (mcp-server-git) under examples/git/policy.json; stays up
-	@exec $(BIN)/python examples/run.py
+	@$(BIN)/python -m examples.repository .cache/example-repository
+	@exec $(BIN)/regate run --policy examples/git/policy.json --state .cache/example-state $(RUN) -- \
+	    $(BIN)/mcp-server-git --repository $(CURDIR)/.cache/example-repository
 
 demo: setup $(STAMPS)/examples ## a real client tours the gateway and checks each answer
-	@exec $(BIN)/python examples/demo.py
+	@exec $(BIN)/python -m examples.demo
 
 test: check ## set everything up, check, and pass all tests
 	$(BIN)/python -m pytest -n $(WORKERS)
