@@ -1,0 +1,274 @@
+"""The one model of what an operator may set, and its defaults.
+
+How a file, the environment and the command line become it is `settings_file`; nothing here opens a store or a socket.
+"""
+
+import hashlib
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from sidecar.errors import SettingsError
+
+DEFAULT_APPROVAL_MAP = ("Requires human approval.",)
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+
+_TOKEN_CHARACTERS = 16
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e\x80-\xff\t]+")
+_OWN_HEADERS = re.compile(
+    r"accept(-encoding)?|connection|content-(encoding|length|type)|expect|host|keep-alive|last-event-id|te|trailer"
+    r"|mcp-(method|name|protocol-version|session-id|param-.*)|transfer-encoding|upgrade",
+    re.IGNORECASE,
+)
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
+_LOCAL_URL = re.compile(r"[^\s]+")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def _locate(path: Path, info: ValidationInfo) -> Path:
+    return Path((info.context or {}).get("base", "")) / path.expanduser()
+
+
+Located = Annotated[Path, AfterValidator(_locate)]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+Word = Annotated[str, StringConstraints(min_length=1)]
+
+
+class Secret(_Model):
+    """A value that is not to be seen: written out, or named by an environment variable or a file."""
+
+    value: SecretStr | None = None
+    env: Word | None = Field(default=None, description="The environment variable that holds it.")
+    file: Located | None = Field(default=None, description="The file that holds it; white space at its end is dropped.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_source(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            return {"value": given}
+        if isinstance(given, Mapping) and len(given.keys() & {"value", "env", "file"}) == 1:
+            return given
+        raise ValueError("must be text, or one of env: NAME and file: PATH")
+
+    def read(self, environ: Mapping[str, str] = os.environ) -> str:
+        """The secret itself. Raises: SettingsError when its variable or file is missing, or it cannot be a header."""
+        if self.value is not None:
+            text, where = self.value.get_secret_value(), "the value given"
+        elif self.env is not None:
+            text, where = environ.get(self.env, ""), f"environment variable {self.env}"
+        else:
+            text, where = _file_text(self.file), f"file {self.file}"
+        if not text:
+            raise SettingsError(f"A secret is missing: {where} is unset or empty.")
+        if _HEADER_VALUE.fullmatch(text) is None:
+            raise SettingsError(f"A secret cannot be sent: {where} holds a line break or a character outside Latin-1.")
+        return text
+
+
+def _file_text(path: Path | None) -> str:
+    try:
+        return path.read_text(encoding="utf-8").rstrip() if path else ""
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"A secret cannot be read from {path}: {_reason(error)}.") from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return (error.strerror or type(error).__name__).lower()
+    return "not UTF-8 text"
+
+
+class Server(_Model):
+    """An MCP server behind the gateway: a command spoken to over stdio, or a URL."""
+
+    command: tuple[Word, ...] | None = Field(
+        default=None, min_length=1, description="The command and its arguments, as a list."
+    )
+    url: str | None = Field(default=None, description="The URL of a Streamable HTTP server, without credentials in it.")
+    env: dict[str, str] = Field(default={}, repr=False, description="Environment variables added for the command.")
+    cwd: Located | None = Field(default=None, description="The folder the command starts in.")
+    headers: dict[str, Secret] = Field(
+        default={},
+        description="Headers sent to the URL: `Name: text`, `Name: {env: VARIABLE}` or `Name: {file: PATH}`.",
+    )
+    timeout_s: float = Field(
+        default=120, gt=0, le=86400, description="Seconds to wait for the first byte of an answer."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _plain_url(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        try:
+            parts = urlsplit(url)
+            sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            sound = False
+        if not sound or not url.isascii() or _LOCAL_URL.fullmatch(url) is None:
+            raise ValueError("must be an http:// or https:// URL")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("must not hold credentials; put them into headers, as {env: NAME} or {file: PATH}")
+        if parts.fragment:
+            raise ValueError("must not have a fragment (#…)")
+        return url
+
+    @field_validator("headers")
+    @classmethod
+    def _sendable(cls, headers: dict[str, Secret]) -> dict[str, Secret]:
+        if len({name.lower() for name in headers}) != len(headers):
+            raise ValueError("one header is given twice; upper and lower case are the same")
+        for name in headers:
+            if _HEADER_NAME.fullmatch(name) is None:
+                raise ValueError("a header's name may hold letters, digits and - only")
+            if _OWN_HEADERS.fullmatch(name) is not None:
+                raise ValueError(f"{name} is the gateway's own to set")
+        return headers
+
+
+class Policy(_Model):
+    """A policy file under the id that grants name it by."""
+
+    file: Located = Field(description="The policy.json.")
+    approval_map: tuple[str, ...] = Field(
+        default=DEFAULT_APPROVAL_MAP, description="Texts of unconditional denials that a person may lift for one call."
+    )
+
+
+class TokenGrant(_Model):
+    """A token's right to one server under one policy, given in the settings instead of by `regate grants create`."""
+
+    server: str = Field(description="The server the token is good for.")
+    policy: str | None = Field(description="The policy its calls are judged by; null means that every call is denied.")
+    token_env: Word | None = Field(default=None, description="The environment variable that holds the token.")
+    token_file: Located | None = Field(default=None, description="The file that holds the token.")
+    token_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+        default=None, description="The token's SHA-256 in lower-case hexadecimal digits."
+    )
+
+    def token(self, environ: Mapping[str, str] = os.environ) -> str | None:
+        """The token, or None when only its hash is known. Raises: SettingsError (missing, or too short)."""
+        if self.token_sha256 is not None:
+            return None
+        token = Secret(env=self.token_env, file=self.token_file).read(environ)
+        if len(token) < _TOKEN_CHARACTERS or not token.isascii() or " " in token:
+            raise SettingsError(
+                f"The token of a grant for server {self.server} is too weak.",
+                hint=f"Use {_TOKEN_CHARACTERS} or more letters and digits, without spaces: openssl rand -hex 32.",
+            )
+        return token
+
+    def token_hash(self, environ: Mapping[str, str] = os.environ) -> str:
+        """The token's SHA-256, in hexadecimal digits. Raises: SettingsError."""
+        token = self.token(environ)
+        return hashlib.sha256(token.encode()).hexdigest() if token is not None else str(self.token_sha256)
+
+
+class Opa(_Model):
+    """How OPA is run and asked."""
+
+    binary: Located | None = Field(
+        default=None, description="The OPA binary; by default it is looked for and, if need be, got."
+    )
+    timeout_s: float = Field(
+        default=2, gt=0, le=60, description="Seconds to wait for a decision; then the call is denied."
+    )
+
+
+class Children(_Model):
+    """Bounds on the processes started for servers that are commands."""
+
+    max_per_server: int = Field(
+        default=32, ge=1, le=10_000, description="Processes at once, one for each open session."
+    )
+    idle_s: float = Field(
+        default=1800, gt=0, description="Seconds without a message after which a session's process is ended."
+    )
+
+
+def default_state() -> Path:
+    """`$XDG_STATE_HOME/regate`, or `~/.local/state/regate`."""
+    home = Path(os.environ.get("XDG_STATE_HOME", ""))
+    return (home if home.is_absolute() else Path("~/.local/state").expanduser()) / "regate"
+
+
+def is_loopback(host: str) -> bool:
+    """Is this address reachable from this machine only?"""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Settings(_Model):
+    """All settings of one gateway. Make it with `settings_file`, which checks what fields say of each other."""
+
+    listen_host: Word = Field(default="127.0.0.1", description="The address to listen on.")
+    listen_port: int = Field(default=8700, ge=0, le=65535, description="The port to listen on; 0 takes any free one.")
+    state: Located = Field(
+        default_factory=default_state, description="The folder for counters, grants, approvals and the audit log."
+    )
+    auth: bool = Field(
+        default=True, description="Whether a token is asked for. It can be off on a loopback address only."
+    )
+    ready_file: Located | None = Field(
+        default=None, description="A file to write url, token and pid to once calls are served."
+    )
+    servers: dict[Name, Server] = Field(
+        default={}, min_length=1, description="The MCP servers, by the name in `/mcp/<name>`."
+    )
+    policies: dict[Id, Policy] = Field(default={}, description="The policies, by id.")
+    grants: dict[Id, TokenGrant] = Field(default={}, description="Grants whose tokens are made elsewhere, by id.")
+    allowed_origins: tuple[str, ...] = Field(default=(), description="Values of `Origin` that browsers may send.")
+    allowed_hosts: tuple[Word, ...] = Field(
+        default=(), description="Names in `Host` to accept besides the loopback names and `listen_host`."
+    )
+    body_limit_bytes: int = Field(
+        default=4 * 1024 * 1024, ge=1024, le=1 << 30, description="The longest message accepted."
+    )
+    list_ttl_cap_ms: int = Field(
+        default=30_000, ge=0, description="The longest time a client may keep a list of tools."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least level that is logged."
+    )
+    opa: Opa = Opa()
+    children: Children = Children()
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        if any(_ORIGIN.fullmatch(origin) is None for origin in origins):
+            raise ValueError("an origin is scheme://host or scheme://host:port, in lower case and without a path")
+        return origins
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Every name or address, without a port and in lower case, that `Host` may carry."""
+        return frozenset(name.lower() for name in (*LOOPBACK_NAMES, self.listen_host, *self.allowed_hosts))
+
+    @property
+    def is_local(self) -> bool:
+        """Can only this machine reach the gateway?"""
+        return is_loopback(self.listen_host)

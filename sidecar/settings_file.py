@@ -1,0 +1,251 @@
+"""`regate.yaml`, the environment and the command line → `Settings`, with every problem at once.
+
+No problem shows a value that was set, for it may be a secret.
+"""
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from sidecar.errors import SettingsError
+from sidecar.settings import Children, Opa, Policy, Server, Settings, TokenGrant
+from sidecar.yamltree import Path as Way
+from sidecar.yamltree import Tree, read
+
+_FILE_BYTES = 1024 * 1024
+_PARTS: dict[str, type[BaseModel]] = {
+    "servers": Server,
+    "policies": Policy,
+    "grants": TokenGrant,
+    "opa": Opa,
+    "children": Children,
+}
+_TOKEN_SOURCES = ("token_env", "token_file", "token_sha256")
+_NAMED = ("servers", "policies", "grants")
+
+ENVIRONMENT = {
+    f"REGATE_{name.upper()}": name
+    for name in Settings.model_fields
+    if not name.startswith("allowed_") and name not in (*_NAMED, "opa", "children")
+}
+"""Variables that take the place of a setting in the file."""
+
+_MESSAGES = {
+    "missing": ("is required", ""),
+    "string_type": ("must be text", "put it in quotes"),
+    "path_type": ("must be a path", ""),
+    "tuple_type": ("must be a list", "for example [npx, -y, some-server]"),
+    "dict_type": ("must be a mapping", "name: value"),
+    "model_type": ("must be a mapping", "name: value"),
+    "model_attributes_type": ("must be a mapping", "name: value"),
+    "string_too_short": ("must not be empty", ""),
+    "too_short": ("must not be empty", ""),
+    "bool_type": ("must be true or false", ""),
+    "bool_parsing": ("must be true or false", ""),
+    "int_type": ("must be a whole number", ""),
+    "int_parsing": ("must be a whole number", ""),
+    "int_from_float": ("must be a whole number", ""),
+    "float_type": ("must be a number", ""),
+    "float_parsing": ("must be a number", ""),
+}
+_BOUNDS = {
+    "greater_than": "must be greater than {gt:g}",
+    "greater_than_equal": "must be {ge:g} or more",
+    "less_than_equal": "must be {le:g} or less",
+}
+
+
+class SettingsRejected(SettingsError):
+    """Settings with mistakes in them: `problems` holds one line for each, `str()` all of them."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A top-level setting from outside the file; `label` is what the operator calls it (`--listen`)."""
+
+    name: str
+    value: Any
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    way: Way
+    message: str
+    hint: str = ""
+
+
+def load(path: Path, overrides: Sequence[Override] = (), environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of a YAML file; the environment outranks the file, and `overrides` outrank both.
+
+    Relative paths in the file are relative to it; those from elsewhere, to the current folder.
+    Raises: SettingsRejected with every problem.
+    """
+    outside = [*_from_environment(environ), *overrides]
+    tree = read(_text(path))
+    where = _Where(_labels(outside), path, tree)
+    faults = [f"{path}:{f.line}:{f.column}: {_dotted(f.path)}{f.message}" for f in tree.faults]
+    if not isinstance(tree.value, dict):
+        raise SettingsRejected(faults or [f"{path}: must be a mapping (see `regate serve --help` for an example)"])
+    given = {name: value for name, value in tree.value.items() if value is not None}
+    return _validated(given, outside, path.parent, where, faults)
+
+
+def build(
+    given: Mapping[str, Any],
+    overrides: Sequence[Override] = (),
+    *,
+    labels: Mapping[Way, str] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Settings:
+    """The settings in `given`; the environment outranks it, and `overrides` outrank both.
+
+    `labels` names parts of it as the operator knows them (`{("servers", "git", "url"): "--upstream"}`).
+    Raises: SettingsRejected with every problem.
+    """
+    outside = [*_from_environment(environ), *overrides]
+    return _validated(dict(given), outside, Path(), _Where({**(labels or {}), **_labels(outside)}), [])
+
+
+def _validated(
+    given: dict[str, Any], outside: Sequence[Override], base: Path, where: "_Where", faults: list[str]
+) -> Settings:
+    for override in outside:
+        value = override.value
+        if isinstance(value, str) and override.name in ("state", "ready_file"):
+            value = str(Path(value).expanduser().absolute())
+        given[override.name] = value
+    problems = list(_conflicts(given))
+    settings = None
+    try:
+        settings = Settings.model_validate(given, context={"base": base})
+    except ValidationError as error:
+        problems += [_worded(details) for details in error.errors(include_url=False, include_input=False)]
+    if settings is not None and not settings.auth and not settings.is_local:
+        problems.append(_Problem(("auth",), "can be off on a loopback address only", "listen on 127.0.0.1"))
+    if problems or faults or settings is None:
+        problems.sort(key=where.place)
+        raise SettingsRejected([*faults, *dict.fromkeys(where.line(problem) for problem in problems)])
+    return settings
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SettingsRejected([f"{path}: cannot be read: {(error.strerror or 'failed').lower()}"]) from error
+    if len(data) > _FILE_BYTES:
+        raise SettingsRejected([f"{path}: larger than 1 MiB"])
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SettingsRejected([f"{path}: not UTF-8 text"]) from error
+
+
+def _from_environment(environ: Mapping[str, str]) -> Iterator[Override]:
+    for variable, name in ENVIRONMENT.items():
+        if environ.get(variable):
+            yield Override(name, environ[variable], variable)
+
+
+def _conflicts(given: Mapping[str, Any]) -> Iterator[_Problem]:
+    servers, policies, grants = (_mapping(given.get(name)) for name in _NAMED)
+    for name, server in servers.items():
+        yield from _transport(("servers", name), _mapping(server))
+    for id_, entry in grants.items():
+        grant = _mapping(entry)
+        yield from _reference(("grants", id_, "server"), grant.get("server"), servers, "server")
+        yield from _reference(("grants", id_, "policy"), grant.get("policy"), policies, "policy")
+        if sum(grant.get(source) is not None for source in _TOKEN_SOURCES) != 1:
+            yield _Problem(("grants", id_), "must have one of token_env, token_file and token_sha256")
+
+
+def _transport(way: Way, server: Mapping[str, Any]) -> Iterator[_Problem]:
+    command, url = (server.get(name) is not None for name in ("command", "url"))
+    if command == url:
+        yield _Problem(way, "must have one of command and url", "command: [npx, -y, some-server]")
+    elif command and server.get("headers"):
+        yield _Problem((*way, "headers"), "are sent to a url; a command takes env")
+    elif url:
+        for name in ("env", "cwd"):
+            if server.get(name):
+                yield _Problem((*way, name), "is for a command; a url takes headers")
+
+
+def _reference(way: Way, name: object, known: Mapping[str, Any], noun: str) -> Iterator[_Problem]:
+    if isinstance(name, str) and name not in known:
+        yield _Problem(way, f"there is no {noun} of that name", _near(name, list(known)))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    matches = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {matches[0]}?" if matches else ""
+
+
+def _worded(details: ErrorDetails) -> _Problem:
+    kind, context = details["type"], details.get("ctx", {})
+    way: Way = details["loc"]
+    if way[-1:] == ("[key]",):
+        return _Problem(way[:-1], "a name may hold letters, digits, _ and - only, 64 at most")
+    if kind == "extra_forbidden":
+        return _Problem(way, "unknown setting", _near(str(way[-1]), _names(way)))
+    if kind in _MESSAGES:
+        return _Problem(way, *_MESSAGES[kind])
+    if kind in _BOUNDS:
+        return _Problem(way, _BOUNDS[kind].format(**context))
+    if kind == "literal_error":
+        return _Problem(way, f"must be {context['expected']}")
+    if kind == "value_error":
+        return _Problem(way, str(context["error"]))
+    return _Problem(way, "is not what belongs here")
+
+
+def _names(way: Way) -> list[str]:
+    return list((_PARTS.get(str(way[0]), Settings) if len(way) > 1 else Settings).model_fields)
+
+
+def _labels(outside: Sequence[Override]) -> dict[Way, str]:
+    return {(override.name,): override.label for override in outside}
+
+
+def _dotted(way: Way) -> str:
+    return ".".join(str(step) for step in way) + ": " if way else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """Words a problem the way the operator will look for it: a label, or a name with its place in the file."""
+
+    labels: Mapping[Way, str]
+    path: Path | None = None
+    tree: Tree = field(default_factory=Tree)
+
+    def line(self, problem: _Problem) -> str:
+        hint = f" ({problem.hint})" if problem.hint else ""
+        return f"{self._name(problem.way)}{problem.message}{hint}"
+
+    def place(self, problem: _Problem) -> tuple[int, int]:
+        return self.tree.place(problem.way)
+
+    def _name(self, way: Way) -> str:
+        for length in range(len(way), 0, -1):
+            if way[:length] in self.labels:
+                return f"{self.labels[way[:length]]}: "
+        if self.path is None:
+            return _dotted(way)
+        line, column = self.tree.place(way)
+        return f"{self.path}:{line}:{column}: {_dotted(way)}"
