@@ -1,0 +1,120 @@
+"""Whether the gateway can serve, and what it says of itself. Pure: what is the case is given, nothing is asked."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyState:
+    """One policy: the revision made from its file (None: the file is rejected and none was ever good).
+
+    `problem` is why the file as it stands now is not in force; then an older revision is.
+    """
+
+    id: str
+    file: str
+    revision: str | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """One server behind the gateway, and why it cannot be reached, if so."""
+
+    name: str
+    transport: Literal["stdio", "http"]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What readiness hangs on. `opa` holds the revisions that OPA says it has, or is None while it is silent."""
+
+    policies: Sequence[PolicyState]
+    opa: Mapping[str, str] | None
+    store_problem: str = ""
+    audit_healthy: bool = True
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why calls cannot be judged and counted; empty when the gateway is ready."""
+        return tuple(self._reasons())
+
+    @property
+    def ready(self) -> bool:
+        """Can every call be judged, counted and recorded?"""
+        return not self.reasons
+
+    def _reasons(self) -> Iterator[str]:
+        if self.opa is None:
+            yield "OPA does not answer"
+        else:
+            for policy in self.policies:
+                yield from _missing(policy, self.opa)
+        if self.store_problem:
+            yield f"the store cannot be written: {self.store_problem}"
+        if not self.audit_healthy:
+            yield "the audit log cannot be written"
+
+    def document(self) -> dict[str, Any]:
+        """The body of `/readyz`."""
+        return {"ready": self.ready, "reasons": list(self.reasons)}
+
+
+def _missing(policy: PolicyState, held: Mapping[str, str]) -> Iterator[str]:
+    if policy.revision is None:
+        yield f"policy {policy.id} was rejected"
+    elif policy.id not in held:
+        yield f"OPA does not hold policy {policy.id}"
+    elif held[policy.id] != policy.revision:
+        yield f"OPA holds another revision of policy {policy.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The process itself."""
+
+    version: str
+    pid: int
+    url: str
+    started: datetime
+    state: str
+    opa_binary: str
+    opa_restarts: int = 0
+
+
+def status(
+    health: Health, about: About, servers: Sequence[ServerState], calls: Mapping[str, Any], now: datetime
+) -> dict[str, Any]:
+    """The body of `/status`: servers, policies and their revisions, OPA, store, and the calls so far.
+
+    Shape: calls is `telemetry.Tally.document()`.
+    """
+    return {
+        **health.document(),
+        "version": about.version,
+        "pid": about.pid,
+        "url": about.url,
+        "up_s": int((now - about.started).total_seconds()),
+        "servers": [{"name": s.name, "transport": s.transport, "problem": s.problem} for s in servers],
+        "policies": [
+            {
+                "id": policy.id,
+                "file": policy.file,
+                "revision": policy.revision,
+                "held": (health.opa or {}).get(policy.id),
+                "problem": policy.problem,
+            }
+            for policy in health.policies
+        ],
+        "opa": {"answers": health.opa is not None, "binary": about.opa_binary, "restarts": about.opa_restarts},
+        "store": {
+            "folder": about.state,
+            "writable": not health.store_problem,
+            "problem": health.store_problem,
+            "audit": health.audit_healthy,
+        },
+        "calls": dict(calls),
+    }
