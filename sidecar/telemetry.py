@@ -5,7 +5,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from io import TextIOBase
 from typing import Any, Literal, TextIO
 
 from sidecar.core.decision import UNAVAILABLE
@@ -30,25 +29,26 @@ def configure(level: Level = "info", stream: TextIO | None = None) -> None:
             structlog.dev.ConsoleRenderer(colors=pretty) if pretty else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(_Forgiving(out)),
+        logger_factory=_Lines(out),
         cache_logger_on_first_use=True,
     )
 
 
-class _Forgiving(TextIOBase):
-    """A stream whose reader may leave: a line that nobody can read ends no call."""
+class _Lines:
+    """Writes a line at a time. Its reader may leave: a line that nobody can read ends no call."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    def write(self, text: str) -> int:
-        with suppress(OSError, ValueError):
-            self._stream.write(text)
-        return len(text)
+    def __call__(self, *_names: object) -> "_Lines":
+        return self
 
-    def flush(self) -> None:
+    def write(self, line: str) -> None:
         with suppress(OSError, ValueError):
+            self._stream.write(f"{line}\n")
             self._stream.flush()
+
+    debug = info = warning = error = critical = write
 
 
 @contextmanager
@@ -116,7 +116,7 @@ class Tally:
 
 
 def kind(outcome: str, rule: str) -> str:
-    """What stopped a call, in a word: `hidden`, `default deny`, `unavailable`, `require`, `limits`, `approval required`, …
+    """What stopped a call, in a word: `hidden`, `default deny`, `unavailable`, `require`, `limits`, and so on.
 
     Shape: rule is a rule id of policy-semantics, section 3: `(hidden)`, `/tools/<tool>/<list>/<name>` or
     `/all_tools/<list>/<name>`.
