@@ -1,0 +1,1 @@
+"""OPA: its binary, the supervised process, the bundle it holds, and the client that asks it."""

@@ -1,0 +1,270 @@
+"""OPA as a supervised child on a private unix socket: started, watched, restarted, stopped without a trace.
+
+Nothing here knows policy; what OPA shall hold lies in `BUNDLE` before it starts (`opa.bundles` puts it there).
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from sidecar.errors import DecisionError, OpaUnreachable
+from sidecar.http1 import Origin
+from sidecar.opa.client import OpaClient
+
+BUNDLE = "policy/bundle.tar.gz"
+"""Where the bundle lies in the runtime directory: alone in its folder, since OPA reloads on any change in there."""
+
+REVISIONS = "mcp/gate/revisions"
+"""The question whose answer is {policy id: revision}: what OPA holds."""
+
+_SOCKET = "opa.sock"
+_SOCKET_PATH_BYTES = 107
+_BODY_BYTES = 16 * 1024 * 1024
+_LINE_BYTES = 8192
+_LAST_LINES = 20
+_WORDS_CHARACTERS = 600
+_ASK_AGAIN_S = 0.02
+
+_DIE_WITH_PARENT = (
+    "import ctypes, os, signal, sys\n"
+    "ctypes.CDLL(None).prctl(1, signal.SIGKILL)\n"  # 1 is PR_SET_PDEATHSIG
+    "if os.getppid() != int(sys.argv[1]): sys.exit(1)\n"
+    "try: os.execv(sys.argv[2], sys.argv[2:])\n"
+    "except OSError as error: sys.exit(f'{sys.argv[2]}: {error.strerror}')\n"
+)
+"""Run first on Linux, so that no OPA outlives a killed gateway. A program of its own and not a `preexec_fn`: Python
+code between fork and exec may deadlock in a process with threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long things may take. `misses` unanswered health questions in a row mean that OPA hangs."""
+
+    start_s: float = 10.0
+    stop_s: float = 3.0
+    first_delay_s: float = 0.1
+    last_delay_s: float = 5.0
+    good_service_s: float = 10.0
+    health_every_s: float = 1.0
+    health_wait_s: float = 2.0
+    misses: int = 3
+
+
+def runtime_directory() -> Path:
+    """A new folder that only we can enter, whose socket path is short enough whatever TMPDIR says.
+
+    Raises: OSError.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="regate-"))
+    if len(os.fsencode(directory / _SOCKET)) > _SOCKET_PATH_BYTES:
+        directory.rmdir()
+        directory = Path(tempfile.mkdtemp(prefix="regate-", dir="/tmp"))
+    (directory / BUNDLE).parent.mkdir(mode=0o700)
+    return directory
+
+
+class OpaProcess:
+    """One OPA. `start` once, `stop` once; in between it is restarted whenever it ends or hangs."""
+
+    def __init__(self, binary: Path, directory: Path, *, pace: Pace | None = None) -> None:
+        self._binary = binary
+        self._directory = directory
+        self._pace = pace or Pace()
+        self._process: asyncio.subprocess.Process | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._lines: deque[str] = deque(maxlen=_LAST_LINES)
+        self._log = structlog.get_logger("sidecar.opa")
+        self.socket_path = directory / _SOCKET
+        self.restarts = 0
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id, or None while there is none."""
+        return self._process.pid if self.alive and self._process is not None else None
+
+    @property
+    def alive(self) -> bool:
+        """True while the child runs; it may still hang (then the watchdog ends it)."""
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self) -> None:
+        """Returns once OPA answers with the bundle's revisions. Raises: OpaUnreachable, in OPA's own words."""
+        try:
+            process = await self._spawn()
+            await self._answers(process)
+        except BaseException:
+            await self.stop()
+            raise
+        self._supervisor = asyncio.create_task(self._supervise(process))
+
+    async def stop(self) -> None:
+        """Ends OPA, by force if it does not end in time, and removes the runtime directory."""
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            await asyncio.gather(self._supervisor, return_exceptions=True)
+        try:
+            if self._process is not None:
+                await self._end(self._process)
+        finally:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        self._lines.clear()
+        process = await asyncio.create_subprocess_exec(
+            *_command(self._binary),
+            cwd=self._directory,
+            env=_environment(self._directory),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._process = process
+        if process.stdout is not None:
+            self._reader = asyncio.create_task(self._read(process.stdout))
+        return process
+
+    async def _answers(self, process: asyncio.subprocess.Process) -> None:
+        ended = asyncio.create_task(process.wait())
+        client = OpaClient(Origin(socket_path=str(self.socket_path)), timeout_s=self._pace.health_wait_s)
+        problem = "It does not answer."
+        try:
+            async with asyncio.timeout(self._pace.start_s):
+                while not ended.done():
+                    try:
+                        if await client.ask(REVISIONS, b"{}") != b"{}":
+                            return
+                        problem = "Its bundle has no mcp.gate.revisions."
+                    except DecisionError as error:
+                        problem = str(error)
+                    await asyncio.wait({ended}, timeout=_ASK_AGAIN_S)
+        except TimeoutError as error:
+            raise OpaUnreachable(f"OPA was not ready within {self._pace.start_s:g} s. {problem}") from error
+        finally:
+            ended.cancel()
+            await client.close()
+        raise OpaUnreachable(f"OPA ended at its start (exit code {process.returncode}): {await self._last_words()}")
+
+    async def _supervise(self, process: asyncio.subprocess.Process) -> None:
+        loop = asyncio.get_running_loop()
+        delay_s = self._pace.first_delay_s
+        while True:
+            started = loop.time()
+            await self._attend(process)
+            if loop.time() - started >= self._pace.good_service_s:
+                delay_s = self._pace.first_delay_s
+            self._log.error(
+                "opa_ended", exit_code=process.returncode, said=await self._last_words(), restart_in_s=delay_s
+            )
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, self._pace.last_delay_s)
+            try:
+                process = await self._spawn()
+                self.restarts += 1
+            except OSError as error:
+                self._log.error("opa_not_started", reason=error.strerror)
+
+    async def _attend(self, process: asyncio.subprocess.Process) -> None:
+        """Returns when this child has ended, on its own or by the watchdog."""
+        watchdog = asyncio.create_task(self._watch(process))
+        try:
+            await process.wait()
+        finally:
+            watchdog.cancel()
+            await asyncio.gather(watchdog, return_exceptions=True)
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        """Kills a child that stays silent. One that still loads its first bundle is given `start_s`."""
+        pace, loop = self._pace, asyncio.get_running_loop()
+        ready_by = loop.time() + pace.start_s
+        client = OpaClient(Origin(socket_path=str(self.socket_path)), timeout_s=pace.health_wait_s)
+        misses = 0
+        try:
+            while misses < pace.misses:
+                await asyncio.sleep(pace.health_every_s)
+                try:
+                    await client.ask(REVISIONS, b"{}")
+                    misses, ready_by = 0, loop.time()
+                except OpaUnreachable:
+                    misses += loop.time() >= ready_by
+                except DecisionError:
+                    misses = 0
+        finally:
+            await client.close()
+        self._log.error("opa_hangs", unanswered=misses)
+        _kill(process)
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        try:
+            if process.returncode is None:
+                process.terminate()
+            async with asyncio.timeout(self._pace.stop_s):
+                await process.wait()
+        except (TimeoutError, ProcessLookupError):
+            pass
+        finally:
+            _kill(process)
+            await process.wait()
+            await self._last_words()
+
+    async def _read(self, stream: asyncio.StreamReader) -> None:
+        rest = b""
+        while chunk := await stream.read(_LINE_BYTES):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                self._hear(line)
+            if len(rest) > _LINE_BYTES:
+                self._hear(rest)
+                rest = b""
+        if rest:
+            self._hear(rest)
+
+    def _hear(self, line: bytes) -> None:
+        text = line[:_LINE_BYTES].decode(errors="replace").strip()
+        try:
+            entry = json.loads(text)
+            level, said = entry["level"], " ".join(str(entry[key]) for key in ("msg", "err") if key in entry)
+        except (ValueError, TypeError, KeyError, RecursionError):
+            level, said = "error", text
+        if level == "error" and said:
+            self._lines.append(said)
+        (self._log.error if level == "error" else self._log.warning)("opa", said=said)
+
+    async def _last_words(self) -> str:
+        """What the child said last, in one line, once it has said everything."""
+        if self._reader is not None:
+            await asyncio.wait({self._reader}, timeout=self._pace.stop_s)
+            self._reader.cancel()
+        return " ".join(" ".join(self._lines).split())[:_WORDS_CHARACTERS] or "OPA said nothing."
+
+
+def _command(binary: Path) -> list[str]:
+    """Paths are relative to the runtime directory: whatever TMPDIR is called, OPA never has to parse it."""
+    opa = [str(binary), "run", "--server", "--addr", f"unix://{_SOCKET}", "--unix-socket-perm", "600"]
+    opa += ["--skip-version-check", "--log-level", "error", "--set", f"server.decoding.max_length={_BODY_BYTES}"]
+    opa += ["--watch", "--bundle", BUNDLE]
+    if sys.platform != "linux":
+        return opa
+    return [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *opa]
+
+
+def _environment(directory: Path) -> dict[str, str]:
+    """Nothing of ours that could be a secret: a policy can read OPA's environment (opa.md section 3, trap 7)."""
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    return kept | {"HOME": str(directory), "TMPDIR": str(directory), "GOGC": "400"}
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()

@@ -1,0 +1,22 @@
+"""What every test may ask for. A test that uses `opa_path` is marked `opa`."""
+
+from pathlib import Path
+
+import pytest
+
+from sidecar.opa import binary
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "opa_path" in getattr(item, "fixturenames", ()):
+            item.add_marker("opa")
+
+
+@pytest.fixture(scope="session")
+def opa_path() -> Path:
+    """The OPA that the sidecar itself would use. Its absence is a failure: a skip would hide half of the tests."""
+    found = binary.find()
+    if found is None:
+        pytest.fail("No OPA here. Run `make setup`, or leave these tests out with -m 'not opa'.", pytrace=False)
+    return found
