@@ -5,7 +5,10 @@ An exception means that we could not decide or could not act; a denial is a valu
 `hint` that tells a person what to do next.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import ClassVar, Self
+
+_NAME_LENGTH = 128
 
 
 class SidecarError(Exception):
@@ -34,12 +37,41 @@ class SettingsError(SidecarError):
 class ProtocolError(SidecarError):
     """The peer's message cannot be judged, so it is not forwarded.
 
-    `rpc_code` is the JSON-RPC error code and `http_status` the status a transport answers with.
+    `rpc_code` is the JSON-RPC error code, `data` its detail, and `http_status` the status a transport answers with.
+    `id_raw` is the message's id as it was written; it, `method` and `tool` are empty (`null`) where unknown.
     """
 
     code = "protocol"
     rpc_code: int = -32600
     http_status: int = 400
+    data: Mapping[str, object] | None = None
+    id_raw: bytes = b"null"
+    method: str = ""
+    tool: str = ""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        rpc_code: int | None = None,
+        http_status: int | None = None,
+        data: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        if rpc_code is not None:
+            self.rpc_code = rpc_code
+        if http_status is not None:
+            self.http_status = http_status
+        if data is not None:
+            self.data = data
+
+    def about(self, *, id_raw: bytes, method: str, tool: str = "") -> Self:
+        """This error, told which message it is about. Long names are cut, since they go into the audit log."""
+        self.id_raw = id_raw
+        self.method = method[:_NAME_LENGTH]
+        self.tool = tool[:_NAME_LENGTH]
+        return self
 
 
 class Malformed(ProtocolError):
