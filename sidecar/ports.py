@@ -1,6 +1,6 @@
 """What the call path needs from the outside, one Protocol each. Imports core types only."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -63,6 +63,7 @@ class Counters(Protocol):
         """All claims taken at once, or none.
 
         A counter met twice (same key) is tested against each claim's own `max` and added to once.
+        A caller that is cancelled while it waits has taken nothing.
         Raises: StoreError (locked past the time allowed, full, gone, off shape).
         """
         ...
@@ -175,8 +176,15 @@ class Reply:
     status: int
     headers: Headers = ()
     body: bytes | None = None
-    events: AsyncIterator[Event] | None = None
-    chunks: AsyncIterator[bytes] | None = None
+    events: AsyncGenerator[Event, None] | None = None
+    chunks: AsyncGenerator[bytes, None] | None = None
+
+    async def drop(self) -> None:
+        """Lets go of a stream that nobody will read."""
+        if self.events is not None:
+            await self.events.aclose()
+        if self.chunks is not None:
+            await self.chunks.aclose()
 
 
 @dataclass(frozen=True, slots=True)

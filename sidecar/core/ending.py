@@ -1,0 +1,41 @@
+"""How a tool call ended, read from one message of the upstream's."""
+
+from typing import Literal
+
+import msgspec
+
+Ending = Literal["result", "tool_error", "error"]
+
+
+class _Result(msgspec.Struct):
+    is_error: bool = msgspec.field(default=False, name="isError")
+
+
+class _Answer(msgspec.Struct):
+    id: str | int | None = None
+    method: str | None = None
+    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_decode = msgspec.json.Decoder(_Answer).decode
+_decode_result = msgspec.json.Decoder(_Result).decode
+
+
+def ending(data: bytes, request_id: str | int) -> Ending | None:
+    """What this message says of the call, or None when it is not the call's answer or cannot be read.
+
+    A message with both a result and an error counts as a result: the call may have run.
+    """
+    try:
+        answer = _decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    if answer.method is not None or answer.id != request_id or type(answer.id) is not type(request_id):
+        return None
+    if isinstance(answer.result, msgspec.Raw):
+        try:
+            return "tool_error" if _decode_result(answer.result).is_error else "result"
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return "result"
+    return "error" if isinstance(answer.error, msgspec.Raw) else None

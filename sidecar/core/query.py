@@ -1,0 +1,40 @@
+"""(ToolCall, policy, grant) → the OPA input document. The arguments are spliced in as the bytes that are forwarded."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+_json = msgspec.json.Encoder().encode
+_APPROVED = b',"approval":{"state":"granted"}'
+_REFUSED = b',"approval":{"state":"refused"}'
+
+
+class Asker:
+    """The part of every query of one grant that never changes, encoded once.
+
+    Shape: opa.md section 2, e.g. `{"policy": "p", "server": "s", "grant": "g", "tool": "t", "args": {…}}`.
+    """
+
+    __slots__ = ("_head",)
+
+    def __init__(self, *, policy: str | None, server: str, grant: str) -> None:
+        self._head = _json({"policy": policy, "server": server, "grant": grant})[:-1]
+
+    def call(
+        self,
+        tool: str,
+        arguments: bytes,
+        fault: str | None = None,
+        approved: bool | None = None,
+    ) -> bytes:
+        """The query for one call. With a `fault` the arguments stay out and the fault goes in their place.
+
+        `approved` is a person's answer to exactly this call: yes, no, or none (None).
+        """
+        judged = b',"args":' + arguments if fault is None else b',"args_fault":' + _json(fault)
+        answer = b"" if approved is None else _APPROVED if approved else _REFUSED
+        return b'%b,"tool":%b%b%b}' % (self._head, _json(tool), judged, answer)
+
+    def visible(self, tools: Sequence[str]) -> bytes:
+        """The query for the visible ones among a list's names."""
+        return b'%b,"tools":%b}' % (self._head, _json(list(tools)))

@@ -1,0 +1,109 @@
+"""What an HTTP request must be before its body is read: from an allowed place, by a grant, of the right form.
+
+No sockets and no policy. Source: mcp-gateway.md G7–G9, G49, G54.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from sidecar.errors import SidecarError, UnknownGrant, WrongServer
+from sidecar.ports import Grant, Grants
+
+RequestHeaders = Mapping[bytes, list[bytes]]
+
+_NO_HEADER: list[bytes] = []
+
+
+class RequestRefused(SidecarError):
+    """The request's form is wrong, whatever its body says. `http_status` is the answer's status."""
+
+    code = "request_refused"
+
+    def __init__(self, http_status: int, message: str) -> None:
+        super().__init__(message)
+        self.http_status = http_status
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """The checks every request passes, in the order in which they are made.
+
+    `hosts` are names without a port, lower-case, or `*`; `origins` are whole origins. Without `grants` there is no
+    authentication and `anybody` maps a server to the grant that every caller has.
+    """
+
+    hosts: Collection[str]
+    origins: Collection[str]
+    grants: Grants | None
+    anybody: Mapping[str, Grant]
+    body_limit_bytes: int
+
+    def place(self, headers: RequestHeaders) -> None:
+        """Host and Origin are ours (DNS rebinding, foreign pages). Raises: RequestRefused (421, 403)."""
+        host = headers.get(b"host", _NO_HEADER)
+        if len(host) != 1 or not ("*" in self.hosts or _without_port(host[0]) in self.hosts):
+            raise RequestRefused(421, "This Host is not served here; add it to allowed_hosts.")
+        for origin in headers.get(b"origin", _NO_HEADER):
+            if origin.decode("latin-1") not in self.origins:
+                raise RequestRefused(403, "This Origin is not allowed; add it to allowed_origins.")
+
+    def grant(self, headers: RequestHeaders, server: str) -> Grant:
+        """The caller's grant for this server. Raises: UnknownGrant, WrongServer, StoreError."""
+        if self.grants is None:
+            return self.anybody[server]
+        given = headers.get(b"authorization", _NO_HEADER)
+        scheme, _, token = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
+        token = token.strip()
+        if scheme.lower() != b"bearer" or not token:
+            raise UnknownGrant("A bearer token is required.")
+        grant = self.grants.resolve(token)
+        if grant is None:
+            raise UnknownGrant("This token is not valid.")
+        if grant.server != server:
+            raise WrongServer("This token is for another server.")
+        return grant
+
+    def form(self, method: str, headers: RequestHeaders) -> None:
+        """Method, Upgrade, Expect, encodings and types. Raises: RequestRefused (405, 400, 417, 415, 406, 413)."""
+        if method not in ("POST", "GET", "DELETE"):
+            raise RequestRefused(405, "Only POST, GET and DELETE are served here.")
+        if b"upgrade" in headers:
+            raise RequestRefused(400, "Upgrade is not supported.")
+        if b"expect" in headers:
+            raise RequestRefused(417, "Expect is not supported.")
+        if method == "GET" and not _accepts(headers, b"text/event-stream"):
+            raise RequestRefused(406, "Accept must name text/event-stream.")
+        if method == "POST":
+            self._post(headers)
+
+    def _post(self, headers: RequestHeaders) -> None:
+        content_type = headers.get(b"content-type", _NO_HEADER)
+        if len(content_type) != 1 or content_type[0].partition(b";")[0].strip().lower() != b"application/json":
+            raise RequestRefused(415, "Content-Type must be application/json.")
+        if headers.get(b"content-encoding", [b"identity"]) != [b"identity"]:
+            raise RequestRefused(415, "Content-Encoding is not supported.")
+        if not (_accepts(headers, b"application/json") and _accepts(headers, b"text/event-stream")):
+            raise RequestRefused(406, "Accept must name application/json and text/event-stream.")
+        length = headers.get(b"content-length", _NO_HEADER)
+        if length and (not length[0].isdigit() or int(length[0][:20]) > self.body_limit_bytes):
+            raise self.too_large()
+
+    def too_large(self) -> RequestRefused:
+        """The refusal of a body over the limit."""
+        return RequestRefused(413, f"The body is larger than {self.body_limit_bytes} bytes.")
+
+
+def _without_port(host: bytes) -> str:
+    name = host.decode("latin-1").lower()
+    if name.startswith("["):
+        return name[1:].partition("]")[0]
+    return name.partition(":")[0]
+
+
+def _accepts(headers: RequestHeaders, wanted: bytes) -> bool:
+    family = wanted.partition(b"/")[0] + b"/*"
+    for value in headers.get(b"accept", _NO_HEADER):
+        for part in value.lower().split(b","):
+            if part.partition(b";")[0].strip() in (wanted, family, b"*/*"):
+                return True
+    return False

@@ -1,0 +1,233 @@
+"""THE path of a message: judged, forwarded as it came, its answer relayed. Only here does an error become a denial.
+
+Imports core, ports, errors and its parts (judgement, relay); no adapter.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from time import perf_counter
+
+from sidecar.core import denial, era, jsonrpc, messages
+from sidecar.core.ending import ending
+from sidecar.core.inventory import Inventory
+from sidecar.core.messages import PassThrough, ToolCall, ToolList
+from sidecar.core.record import AuditRecord
+from sidecar.errors import ProtocolError, SidecarError, StoreError, UpstreamError
+from sidecar.judgement import WITHOUT_POLICY, Caller, Judgement, Verdict, unavailable
+from sidecar.ports import AuditLog, Clock, Event, Headers, Outgoing, Reply, Upstream
+from sidecar.relay import JSON_HEADERS, Addressee, Relay, failure
+
+_WITHOUT_POLICY = frozenset({"initialize", "ping", "server/discover"})
+_NOT_RUN = frozenset({"unreachable", "http_error", "error"})
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One message under way: who, when, and what the audit will say of it."""
+
+    caller: Caller
+    now: datetime
+    started: float
+    method: str = ""
+    tool: str = ""
+    argument_keys: tuple[str, ...] = ()
+
+
+class Exchange:
+    """The conversation of one server's clients with it. `warn` is told, in one line, of what went wrong behind it."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        judgement: Judgement,
+        relay: Relay,
+        inventory: Inventory,
+        audit: AuditLog,
+        clock: Clock,
+        *,
+        warn: Callable[[SidecarError], None],
+    ) -> None:
+        self._upstream = upstream
+        self._judgement = judgement
+        self._relay = relay
+        self._inventory = inventory
+        self._audit = audit
+        self._clock = clock
+        self._warn = warn
+
+    async def handle(
+        self, raw: bytes, caller: Caller, headers: Mapping[bytes, list[bytes]] | None, forwarded: Headers = ()
+    ) -> Reply:
+        """The answer to one message. `headers` are the request's (None on stdio), `forwarded` those that go on."""
+        turn = _Turn(caller, self._clock.now(), perf_counter())
+        try:
+            message = jsonrpc.parse(raw)
+            envelope = era.read_line(message) if headers is None else era.read(message, headers, self._inventory)
+            judged = messages.classify(message, envelope, self._inventory)
+        except ProtocolError as error:
+            return self._refuse(error, turn)
+        match judged:
+            case ToolCall():
+                return await self._call_tool(judged, turn, forwarded)
+            case ToolList():
+                turn.method = "tools/list"
+                to = Addressee(caller, judged.modern, judged.id_raw)
+                outgoing = Outgoing(raw, "tools/list", judged.id, forwarded, caller.session, judged.modern)
+                return await self._relayed(self._upstream.send(outgoing), to)
+            case PassThrough():
+                return await self._pass_through(judged, turn, forwarded)
+
+    async def listen(self, caller: Caller, forwarded: Headers) -> Reply:
+        """The upstream's stream of messages that belong to no request, filtered like any other."""
+        return await self._relayed(self._upstream.listen(forwarded, caller.session), Addressee(caller))
+
+    async def end(self, caller: Caller, forwarded: Headers) -> Reply:
+        """The upstream's answer to the end of a session."""
+        return await self._relayed(self._upstream.end(forwarded, caller.session), Addressee(caller))
+
+    async def _call_tool(self, call: ToolCall, turn: _Turn, forwarded: Headers) -> Reply:
+        turn.method, turn.tool, turn.argument_keys = "tools/call", call.tool, call.argument_keys
+        if self._audit.healthy:
+            verdict = await self._judgement.judge(call, turn.caller, turn.now)
+        else:
+            verdict = unavailable("store: the audit log cannot be written")
+        if verdict.decision.outcome != "allow":
+            self._record(turn, verdict)
+            return Reply(200, JSON_HEADERS, body=_denied(call, turn.caller, verdict))
+        to = Addressee(turn.caller, call.modern, call.id_raw)
+        outgoing = Outgoing(call.raw, "tools/call", call.id, forwarded, turn.caller.session, call.modern)
+        try:
+            reply = await self._upstream.send(outgoing)
+        except UpstreamError as error:
+            self._warn(error)
+            await self._finish(turn, verdict, "unreachable" if error.surely_not_run else "unknown", error)
+            return failure(error, call.id_raw)
+        except BaseException:
+            await self._finish(turn, verdict, "unknown")
+            raise
+        if reply.events is not None and reply.status < 400:
+            return await self._relay.answer(replace(reply, events=self._watched(reply.events, call, turn, verdict)), to)
+        how = "http_error" if 400 <= reply.status < 500 else ending(reply.body or b"", call.id)
+        await self._finish(turn, verdict, how or "unknown")
+        return await self._relay.answer(reply, to)
+
+    async def _watched(
+        self, events: AsyncGenerator[Event, None], call: ToolCall, turn: _Turn, verdict: Verdict
+    ) -> AsyncGenerator[Event, None]:
+        """The call's own stream, untouched; what it says of the call settles the reservation."""
+        how = None
+        try:
+            async with aclosing(events) as incoming:
+                async for event in incoming:
+                    if how is None and event.data:
+                        how = ending(event.data, call.id)
+                        if how is not None:
+                            await self._finish(turn, verdict, how)
+                    yield event
+        finally:
+            if how is None:
+                await self._finish(turn, verdict, "unknown")
+
+    async def _pass_through(self, message: PassThrough, turn: _Turn, forwarded: Headers) -> Reply:
+        turn.method = message.method or ""
+        caller = turn.caller
+        if caller.grant.policy is None and message.id is not None and message.method not in _WITHOUT_POLICY:
+            self._record(turn, Verdict(WITHOUT_POLICY))
+            text = denial.text(WITHOUT_POLICY.message)
+            return Reply(200, JSON_HEADERS, body=denial.error(message.id_raw, denial.DENIED, text))
+        outgoing = Outgoing(message.raw, message.method, message.id, forwarded, caller.session, message.modern)
+        return await self._relayed(self._upstream.send(outgoing), Addressee(caller, message.modern, message.id_raw))
+
+    async def _relayed(self, sending: Awaitable[Reply], to: Addressee) -> Reply:
+        try:
+            reply = await sending
+        except UpstreamError as error:
+            self._warn(error)
+            return failure(error, to.id_raw)
+        return await self._relay.answer(reply, to)
+
+    async def _finish(self, turn: _Turn, verdict: Verdict, how: str, error: SidecarError | None = None) -> None:
+        """Gives back what a call took that surely did not run, and writes its record."""
+        cause = "" if error is None else f"{error.code}: {error}"
+        if how in _NOT_RUN:
+            try:
+                await self._judgement.give_back(verdict, turn.now)
+            except StoreError as failed:
+                self._warn(failed)
+                cause = f"{cause} {failed.code}: not given back: {failed}".strip()
+        self._record(turn, verdict, how, cause)
+
+    def _refuse(self, error: ProtocolError, turn: _Turn) -> Reply:
+        self._warn(error)
+        turn.method, turn.tool = error.method, error.tool
+        self._append(turn, outcome="refused", message=str(error), cause=error.code)
+        return Reply(
+            error.http_status, JSON_HEADERS, body=denial.error(error.id_raw, error.rpc_code, str(error), error.data)
+        )
+
+    def _record(self, turn: _Turn, verdict: Verdict, result: str = "", cause: str = "") -> None:
+        decision = verdict.decision
+        self._append(
+            turn,
+            outcome=decision.outcome,
+            rule=decision.rule,
+            message=decision.message,
+            revision=decision.revision,
+            result=result,
+            cause=cause or verdict.cause,
+            approval=verdict.approval,
+        )
+
+    def _append(
+        self,
+        turn: _Turn,
+        *,
+        outcome: str,
+        message: str,
+        rule: str = "",
+        revision: str = "",
+        result: str = "",
+        cause: str = "",
+        approval: str = "",
+    ) -> None:
+        grant = turn.caller.grant
+        self._audit.append(
+            AuditRecord(
+                at=turn.now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                server=grant.server,
+                grant=grant.id,
+                method=turn.method,
+                tool=turn.tool,
+                argument_keys=turn.argument_keys,
+                policy=grant.policy or "",
+                revision=revision,
+                outcome=outcome,
+                rule=rule,
+                message=message,
+                result=result,
+                cause=cause,
+                approval=approval,
+                session=turn.caller.session or "",
+                duration_ms=round((perf_counter() - turn.started) * 1000, 3),
+            )
+        )
+
+
+def _denied(call: ToolCall, caller: Caller, verdict: Verdict) -> bytes:
+    """The denial as the client gets it. Source: mcp-gateway.md G29–G31, policy-semantics section 12."""
+    decision = verdict.decision
+    message = decision.message
+    meta = {"outcome": decision.outcome, "rule": decision.rule}
+    if caller.grant.policy is not None and decision.revision:
+        meta["policy"] = f"{caller.grant.policy}@{decision.revision}"
+    if verdict.retry_at is not None:
+        meta["retry_at"] = verdict.retry_at
+    if decision.outcome == "approval_required" and verdict.approval:
+        meta["approval"] = verdict.approval
+        message = f"{message} Approval id {verdict.approval}; retry the same call once approved."
+    if call.task:
+        code = denial.UNAVAILABLE if verdict.cause else denial.DENIED
+        return denial.error(call.id_raw, code, denial.text(message))
+    return denial.result(call.id_raw, message, meta, modern=call.modern)

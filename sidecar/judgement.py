@@ -1,0 +1,129 @@
+"""May this call go on? Asks OPA, then people's answers, then the counters. Whatever cannot be asked is a denial.
+
+Imports core, ports and errors; no adapter. Source: policy-semantics sections 2, 7 and 8; mcp-gateway.md G31, G37.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sidecar.core.decision import NO_POLICY, UNAVAILABLE, Decision
+from sidecar.core.fingerprint import fingerprint
+from sidecar.core.limits import claims, retry_at
+from sidecar.core.messages import ToolCall
+from sidecar.core.query import Asker
+from sidecar.errors import DecisionUndefined, SidecarError
+from sidecar.ports import ApprovalRequest, Approvals, Counters, DecisionPoint, Grant, Refused, Reservation
+
+DEFAULT_TTL_S = 300
+"""How long an approval waits for its answer, and then for its call (policy-semantics section 8)."""
+
+_NOTHING = Reservation(())
+WITHOUT_POLICY = Decision("deny", NO_POLICY, "No policy is attached to this grant.", "", [])
+"""What every call under a grant without a policy gets (policy-semantics sections 2 and 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: the grant, the constant part of its queries, and the upstream's session id if there is one."""
+
+    grant: Grant
+    asker: Asker
+    session: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A decision and what goes with it on the way out.
+
+    `approval` is the id a person has to answer, or the one that was used up; `cause` says why under `(unavailable)`.
+    """
+
+    decision: Decision
+    reservation: Reservation = _NOTHING
+    approval: str = ""
+    retry_at: str | None = None
+    cause: str = ""
+
+
+class Judgement:
+    """The three questions before a call is forwarded, in order."""
+
+    def __init__(self, decisions: DecisionPoint, counters: Counters, approvals: Approvals) -> None:
+        self._decisions = decisions
+        self._counters = counters
+        self._approvals = approvals
+
+    async def judge(self, call: ToolCall, caller: Caller, now: datetime) -> Verdict:
+        """The verdict on one call; an allowed one has its reservation made and its approval used up."""
+        try:
+            return await self._judge(call, caller, now)
+        except SidecarError as error:
+            return unavailable(f"{error.code}: {error}")
+
+    async def give_back(self, verdict: Verdict, now: datetime) -> None:
+        """Undoes what an allowed verdict took: the call surely did not run. Raises: StoreError."""
+        if verdict.reservation.taken:
+            await self._counters.rollback(verdict.reservation, now)
+        if verdict.approval:
+            await self._approvals.give_back(verdict.approval)
+
+    async def _judge(self, call: ToolCall, caller: Caller, now: datetime) -> Verdict:
+        decision = await self._decide(call, caller, None)
+        if decision.outcome == "approval_required":
+            return await self._with_approval(call, caller, decision, now)
+        if decision.outcome == "allow" and decision.limits:
+            return await self._reserve(decision, caller, now)
+        return Verdict(decision)
+
+    async def _decide(self, call: ToolCall, caller: Caller, approved: bool | None) -> Decision:
+        query = caller.asker.call(call.tool, call.arguments_raw, call.arguments_fault, approved=approved)
+        decision = await self._decisions.decide(query)
+        if decision.rule == NO_POLICY and caller.grant.policy is not None:
+            raise DecisionUndefined(f"OPA does not hold policy {caller.grant.policy!r}.")
+        return decision
+
+    async def _with_approval(self, call: ToolCall, caller: Caller, asked: Decision, now: datetime) -> Verdict:
+        grant = caller.grant
+        bound_to = fingerprint(grant.server, grant.id, call.tool, call.arguments_raw)
+        answer = await self._approvals.find(bound_to, now)
+        same_rule = answer is not None and (answer.rule == asked.rule or answer.revision == asked.revision)
+        if answer is not None and same_rule and answer.state != "pending":
+            decision = await self._decide(call, caller, answer.state == "approved")
+            if decision.outcome != "allow":
+                return Verdict(decision, approval=answer.id)
+            verdict = await self._reserve(decision, caller, now)
+            if verdict.decision.outcome != "allow":
+                return verdict
+            if await self._approvals.take(answer.id, now):
+                return Verdict(decision, verdict.reservation, answer.id)
+            await self._counters.rollback(verdict.reservation, now)
+        request = ApprovalRequest(
+            fingerprint=bound_to,
+            server=grant.server,
+            grant=grant.id,
+            tool=call.tool,
+            argument_keys=call.argument_keys,
+            rule=asked.rule,
+            message=asked.message,
+            policy=grant.policy or "",
+            revision=asked.revision,
+            ttl_s=asked.ttl_s or DEFAULT_TTL_S,
+        )
+        return Verdict(asked, approval=await self._approvals.open(request, now))
+
+    async def _reserve(self, decision: Decision, caller: Caller, now: datetime) -> Verdict:
+        if not decision.limits:
+            return Verdict(decision)
+        grant = caller.grant
+        asked = claims(decision.limits, grant.server, grant.id, caller.session, now)
+        taken = await self._counters.reserve(asked)
+        if isinstance(taken, Refused):
+            limit = decision.limits[taken.index]
+            denied = Decision("deny", limit.rule, limit.message, decision.revision, [])
+            return Verdict(denied, retry_at=retry_at(asked[taken.index]))
+        return Verdict(decision, taken)
+
+
+def unavailable(cause: str) -> Verdict:
+    """The denial of a call that could not be decided. Source: policy-semantics section 7."""
+    return Verdict(Decision("deny", UNAVAILABLE, "Policy decision unavailable.", "", []), cause=cause)

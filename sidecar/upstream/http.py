@@ -1,0 +1,111 @@
+"""An MCP server behind HTTP: the client's own bytes forwarded, its answer relayed. No policy here.
+
+Source: mcp-gateway.md G18, G19, G22, G25, G48, G51–G53.
+"""
+
+import ssl
+from collections.abc import AsyncGenerator, Callable
+from urllib.parse import urlsplit
+
+from sidecar.core import sse
+from sidecar.core.headers import RESPONSE
+from sidecar.errors import Broken, SettingsError
+from sidecar.http1 import Client, Origin, Response
+from sidecar.ports import Event, Headers, Outgoing, Reply
+
+_SESSION = b"mcp-session-id"
+_ENDLESS = frozenset({"subscriptions/listen"})
+
+
+class HttpUpstream:
+    """One fixed URL. `credentials` gives the headers that are ours to send; they are read for every request.
+
+    Units: `first_byte_s` bounds the wait for an answer's head, `idle_s` the silence between two parts of a body
+    (None: a stream may be silent for ever), `answer_limit_bytes` a body that has to be read whole.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        credentials: Callable[[], Headers] = tuple,
+        connect_timeout_s: float = 10.0,
+        first_byte_s: float = 300.0,
+        idle_s: float | None = None,
+        answer_limit_bytes: int = 64 * 1024 * 1024,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SettingsError(f"The upstream URL {url!r} is not an http or https URL.")
+        if parts.username or parts.password:
+            raise SettingsError("The upstream URL holds a user name or password.", hint="Give it as a header instead.")
+        secure = parts.scheme == "https"
+        port = parts.port or (443 if secure else 80)
+        context = (tls or ssl.create_default_context()) if secure else None
+        self._http = Client(Origin(parts.hostname, port, context), connect_timeout_s=connect_timeout_s)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        host = parts.netloc.encode("idna").decode()
+        common = f" {target} HTTP/1.1\r\nhost: {host}\r\naccept-encoding: identity\r\n"
+        self._post, self._get, self._delete = ((verb + common).encode() for verb in ("POST", "GET", "DELETE"))
+        self._credentials = credentials
+        self._first_byte_s = first_byte_s
+        self._idle_s = idle_s
+        self._limit_bytes = answer_limit_bytes
+
+    async def send(self, message: Outgoing) -> Reply:
+        """POSTs one message. Raises: Unreachable (nothing was sent), TimedOut, Broken."""
+        data = b"%bcontent-length: %d\r\n%b\r\n%b" % (
+            self._post,
+            len(message.raw),
+            self._head(message.headers, message.session),
+            message.raw,
+        )
+        response = await self._http.request(data, timeout_s=self._first_byte_s)
+        return await self._reply(response, endless=message.method in _ENDLESS)
+
+    async def listen(self, headers: Headers, session: str | None) -> Reply:
+        """GETs the stream of messages that belong to no request. Raises: UpstreamError."""
+        data = b"%b%b\r\n" % (self._get, self._head(headers, session))
+        return await self._reply(await self._http.request(data, timeout_s=self._first_byte_s), endless=True)
+
+    async def end(self, headers: Headers, session: str | None) -> Reply:
+        """DELETEs a session. Raises: UpstreamError."""
+        data = b"%b%b\r\n" % (self._delete, self._head(headers, session))
+        return await self._reply(await self._http.request(data, timeout_s=self._first_byte_s), endless=False)
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        self._http.close()
+
+    def _head(self, headers: Headers, session: str | None) -> bytes:
+        ours = self._credentials()
+        taken = {name for name, _ in ours} | {_SESSION}
+        kept = (pair for pair in headers if pair[0] not in taken)
+        lines = [b"%b: %b\r\n" % pair for pair in (*kept, *ours)]
+        if session is not None:
+            lines.append(b"%b: %b\r\n" % (_SESSION, session.encode("latin-1")))
+        return b"".join(lines)
+
+    async def _reply(self, response: Response, *, endless: bool) -> Reply:
+        if response.header(b"content-encoding") not in (b"", b"identity"):
+            response.close()
+            raise Broken("The server compressed its answer although it was asked not to.")
+        headers = [pair for pair in response.headers if pair[0] in RESPONSE]
+        if response.header(b"content-type").lower().startswith(b"text/event-stream"):
+            return Reply(response.status, headers, events=self._events(response))
+        if response.body is None and endless:
+            return Reply(response.status, headers, chunks=response.chunks(self._idle_s))
+        body = response.body
+        if body is None:
+            body = await response.read(self._limit_bytes, self._idle_s or self._first_byte_s)
+        return Reply(response.status, headers, body=body)
+
+    async def _events(self, response: Response) -> AsyncGenerator[Event, None]:
+        decoder = sse.Decoder(limit_bytes=self._limit_bytes)
+        try:
+            async for chunk in response.chunks(self._idle_s):
+                for event in decoder.feed(chunk):
+                    yield Event(event.data, event.raw)
+        finally:
+            response.close()
