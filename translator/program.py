@@ -19,7 +19,7 @@ class Number:
     value: Decimal
 
 
-Json: TypeAlias = "None | bool | str | Number | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | str | Number | list[Json] | dict[str, Json] | None"
 
 
 class Op(StrEnum):
