@@ -1,0 +1,47 @@
+"""Policies in, a bundle for OPA out. What is exported here is public; the modules are not."""
+
+from collections.abc import Mapping, Sequence
+
+from translator.bundle import Bundle, Compiled, build
+from translator.compile import compile_policy
+from translator.errors import PolicyRejected, Problem, TranslatorError
+from translator.explain import explain
+from translator.program import Program
+
+__all__ = [
+    "Bundle",
+    "Compiled",
+    "PolicyRejected",
+    "Problem",
+    "Program",
+    "TranslatorError",
+    "explain",
+    "parse",
+    "translate",
+]
+
+
+def parse(text: bytes, *, approval_map: Sequence[str] = ()) -> Program:
+    """What one policy means.
+
+    Raises: PolicyRejected with every problem, under the policy id "".
+    """
+    return compile_policy(text, approval_map=approval_map)
+
+
+def translate(policies: Mapping[str, bytes], *, approval_map: Sequence[str] = ()) -> Bundle:
+    """The bundle of all policies, by id: the same policies and map give the same bytes.
+
+    Shape: `approval_map` lists the exact `on_deny` texts that ask for a person's approval.
+    Raises: PolicyRejected with every problem of every policy.
+    """
+    programs = {}
+    problems: list[Problem] = []
+    for policy_id, text in policies.items():
+        try:
+            programs[policy_id] = compile_policy(text, approval_map=approval_map, policy_id=policy_id)
+        except PolicyRejected as rejected:
+            problems.extend(rejected.problems)
+    if problems:
+        raise PolicyRejected(tuple(problems))
+    return build(programs)
