@@ -1,0 +1,1 @@
+"""Where approvals are kept. One module per kind of store."""

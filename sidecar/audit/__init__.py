@@ -1,0 +1,1 @@
+"""Where records of calls are kept. One module per kind of store."""

@@ -1,0 +1,1 @@
+"""Where counting is done. One module per kind of store."""

@@ -1,0 +1,365 @@
+"""A SQLite file on the event loop: opened, migrated, and written in group commits.
+
+The only module that imports sqlite3. Knows no table: the stores bring their own statements.
+"""
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+
+from sidecar import schema
+from sidecar.errors import StoreError
+from sidecar.presence import Presence
+from sidecar.schema import Kind
+
+T = TypeVar("T")
+Cursor: TypeAlias = sqlite3.Cursor
+Operation: TypeAlias = Callable[[sqlite3.Cursor], T]
+
+WAIT_S = 2.0
+RETRY_S = 0.005
+BATCH = 256
+CHECKPOINT_BYTES = 4 << 20
+CHECKPOINT_REST_S = 0.5
+PAGE_BYTES: dict[Kind, int] = {"state": 1024, "audit": 4096}
+"""A commit writes whole pages: small ones for single counters, large ones for runs of records."""
+
+_LOCKED = ("is locked by another process", "Find the process that holds it open, and end it.")
+_REASONS = {
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
+    sqlite3.SQLITE_FULL: ("has no space left", "Free space on the disk of the state directory."),
+    sqlite3.SQLITE_READONLY: ("is read-only", "Make the state directory and its files writable for the gateway."),
+    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", StoreError.hint),
+    sqlite3.SQLITE_IOERR: ("cannot be read or written", StoreError.hint),
+    sqlite3.SQLITE_CORRUPT: ("is damaged", "Restore it from a backup, or move it away to begin with an empty store."),
+    sqlite3.SQLITE_NOTADB: ("is no SQLite file", "Move it away, or name another state directory."),
+}
+
+
+def open_database(folder: Path, kind: Kind, *, wait_s: float = WAIT_S) -> "Database":
+    """The database `<kind>.sqlite` in `folder`; both are made if missing, private to the user.
+
+    Needs no event loop. `wait_s` is how long an operation waits for a locked file.
+    Raises: StoreError (not ours, damaged, newer than this version, not writable, locked).
+    """
+    path = folder.absolute() / f"{kind}.sqlite"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise StoreError(f"The state directory cannot be used: {error.strerror}.") from error
+    try:
+        connection = _connect(path, "rw")
+        try:
+            _patiently(lambda: _prepare(connection, path.name, kind), wait_s)
+            return Database(path, connection, wait_s)
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        raise _renamed(error, path) from error
+
+
+class Work(Protocol):
+    """Something to be done in a transaction that others may share."""
+
+    def run(self, cursor: sqlite3.Cursor) -> Any:
+        """The result, if the transaction is committed; may be asked more than once."""
+        ...
+
+    def answer(self, result: Any) -> None:
+        """Takes what `run` returned, now committed, or a StoreError. Must not raise."""
+        ...
+
+    def abandoned(self) -> bool:
+        """True if nobody waits any longer."""
+        ...
+
+
+_Waiting: TypeAlias = tuple[Work, float]
+
+
+class _Single:
+    __slots__ = ("future", "run")
+
+    def __init__(self, operation: Operation[Any]) -> None:
+        self.run = operation
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def answer(self, result: Any) -> None:
+        if isinstance(result, StoreError):
+            self.future.set_exception(result)
+        else:
+            self.future.set_result(result)
+
+    def abandoned(self) -> bool:
+        return self.future.done()
+
+
+class Database:
+    """One SQLite file, owned by one thread: the event loop's, or a command's.
+
+    Nothing waits inside SQLite. A locked file is tried again by the loop until an operation's time
+    is over. A file that was removed or replaced is an error until it is back: SQLite would go on
+    writing into the nameless one, and an empty one would forget what was counted. `turns` counts the
+    turns of the loop in which something was tried.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, wait_s: float) -> None:
+        self.path = path
+        self._connection = connection
+        self._cursor = connection.cursor()
+        self._wait_s = wait_s
+        self._presence = Presence(path)
+        self.turns = 0
+        self._queue: list[_Waiting] = []
+        self._drained: asyncio.Event | None = None
+        self._scheduled = False
+        self._closed = False
+        self._unmoved = 0
+        self._checkpoint: asyncio.Future[None] | None = None
+        self._next_checkpoint = 0.0
+
+    def transact(self, operation: Operation[T]) -> "asyncio.Future[T]":
+        """What `operation` returns, once it is committed.
+
+        What waits in one turn of the loop shares one transaction, in order of arrival. An operation
+        may run more than once before it is committed. One that is cancelled before its turn does not
+        run; one cancelled later may have been committed.
+        Raises: StoreError (locked past the time allowed, full, gone, closed, or the operation failed).
+        """
+        single = _Single(operation)
+        self.submit(single)
+        return single.future
+
+    def submit(self, work: Work) -> None:
+        """`transact` for work that answers for itself, within the turn that commits it."""
+        loop = asyncio.get_running_loop()
+        if self._closed:
+            work.answer(StoreError(f"{self.path.name} is closed."))
+            return
+        self._queue.append((work, loop.time() + self._wait_s))
+        if not self._scheduled:
+            self._scheduled = True
+            loop.call_soon(self._turn, loop)
+
+    def transact_now(self, operation: Operation[T]) -> T:
+        """`transact` for a command without an event loop: waits in place. Raises: StoreError."""
+        try:
+            done: T = _patiently(lambda: self._commit([operation]), self._wait_s)[0]
+        except sqlite3.Error as error:
+            raise _renamed(error, self.path) from error
+        return done
+
+    def read(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
+        """The rows of one query, outside any transaction; never waits. Raises: StoreError."""
+        self._presence.check()
+        try:
+            return self._cursor.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise _renamed(error, self.path) from error
+
+    async def probe(self) -> None:
+        """Writes one page as it is, which shows that the store can be written. Raises: StoreError."""
+        await self.transact(_rewrite_version)
+
+    async def close(self) -> None:
+        """Ends what waits, moves the write-ahead log into the file, and closes it."""
+        self._closed = True
+        if self._queue:
+            self._drained = asyncio.Event()
+            await self._drained.wait()
+        if self._checkpoint is not None:
+            await self._checkpoint
+        await asyncio.to_thread(_move_log, self.path)
+        self._connection.close()
+
+    def close_now(self) -> None:
+        """`close` for a command without an event loop."""
+        self._closed = True
+        self._connection.close()
+
+    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.turns += 1
+        batch = [waiting for waiting in self._queue[:BATCH] if not waiting[0].abandoned()]
+        del self._queue[:BATCH]
+        locked = self._answer(batch, loop.time()) if batch else []
+        self._queue[:0] = locked
+        self._scheduled = bool(self._queue)
+        if locked:
+            loop.call_later(RETRY_S, self._turn, loop)
+        elif self._queue:
+            loop.call_soon(self._turn, loop)
+        elif self._drained is not None:
+            self._drained.set()
+        self._unmoved += len(batch)
+        if self._unmoved >= BATCH:
+            self._consider_checkpoint(loop)
+
+    def _answer(self, batch: "list[_Waiting]", now: float) -> "list[_Waiting]":
+        """Commits a batch and answers those who wait; those whose time allows another try are left over.
+
+        A batch that fails is tried one by one, so that only the culprit fails.
+        """
+        try:
+            results = self._commit([work.run for work, _ in batch])
+        except Exception as error:
+            failure = _renamed(error, self.path)
+            if not _is_busy(error):
+                if len(batch) > 1:
+                    return [left for waiting in batch for left in self._answer([waiting], now)]
+                batch[0][0].answer(failure)
+                return []
+            for work, deadline in batch:
+                if now >= deadline:
+                    work.answer(failure)
+            return [waiting for waiting in batch if now < waiting[1]]
+        for (work, _), result in zip(batch, results, strict=True):
+            work.answer(result)
+        return []
+
+    def _commit(self, operations: Sequence[Operation[Any]]) -> list[Any]:
+        self._presence.check()
+        cursor = self._cursor
+        cursor.execute("BEGIN IMMEDIATE")
+        try:
+            results = [operation(cursor) for operation in operations]
+            cursor.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                if self._connection.in_transaction:
+                    cursor.execute("ROLLBACK")
+            raise
+        return results
+
+    def _consider_checkpoint(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._unmoved = 0
+        if loop.time() < self._next_checkpoint or self._presence.log_bytes() < CHECKPOINT_BYTES:
+            return
+        self._next_checkpoint = loop.time() + CHECKPOINT_REST_S
+        if self._checkpoint is None or self._checkpoint.done():
+            self._checkpoint = loop.run_in_executor(None, _move_log, self.path)
+
+
+class Reader:
+    """A SQLite file that another process may be writing; opened read-only."""
+
+    def __init__(self, path: Path, kind: Kind) -> None:
+        """Raises: StoreError (missing, not ours, of another version)."""
+        self.path = path.absolute()
+        try:
+            self._connection = _connect(self.path, "ro", WAIT_S)
+            self._presence = Presence(self.path, suffixes=("",))
+            version, ours = _version(self._connection), schema.migrations(kind)[-1][0]
+        except sqlite3.Error as error:
+            raise _renamed(error, path) from error
+        if version != ours:
+            self._connection.close()
+            raise _other_version(path.name, version, ours)
+
+    def read(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
+        """The rows of one query. Raises: StoreError."""
+        self._presence.check()
+        try:
+            return self._connection.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise _renamed(error, self.path) from error
+
+    def close(self) -> None:
+        """Frees the file."""
+        self._connection.close()
+
+
+def _connect(path: Path, mode: Literal["ro", "rw"], timeout_s: float = 0) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=timeout_s, isolation_level=None)
+
+
+def _prepare(connection: sqlite3.Connection, name: str, kind: Kind) -> None:
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES[kind]}")
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise StoreError(f"{name} cannot have a write-ahead log.", hint="Keep the state directory on a local disk.")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    migrations = schema.migrations(kind)
+    ours = migrations[-1][0]
+    if _version(connection) == ours:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = _version(connection)
+        if version > ours:
+            raise _other_version(name, version, ours)
+        for number, statements in migrations:
+            for statement in statements if number > version else ():
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {ours}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _version(cursor: sqlite3.Cursor | sqlite3.Connection) -> int:
+    return int(cursor.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _rewrite_version(cursor: sqlite3.Cursor) -> None:
+    cursor.execute(f"PRAGMA user_version = {_version(cursor)}")
+
+
+def _move_log(path: Path) -> None:
+    """Moves the write-ahead log into the file and empties it, holding writers up for a moment only at the end.
+
+    Left for the next time if the file is busy or the disk is full.
+    """
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(_connect(path, "rw", 0.02)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _patiently(attempt: Callable[[], T], wait_s: float) -> T:
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            return attempt()
+        except sqlite3.Error as error:
+            if not _is_busy(error) or time.monotonic() >= deadline:
+                raise
+        time.sleep(RETRY_S)
+
+
+def _is_busy(error: BaseException) -> bool:
+    return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _code(error: BaseException) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _renamed(error: Exception, path: Path) -> StoreError:
+    if isinstance(error, StoreError):
+        return error
+    reason, hint = _REASONS.get(_code(error), ("could not be used", StoreError.hint))
+    renamed = StoreError(f"{path.name} {reason}.", hint=hint)
+    renamed.__cause__ = error
+    return renamed
+
+
+def _other_version(name: str, version: int, ours: int) -> StoreError:
+    if version > ours:
+        return StoreError(
+            f"{name} was written by a newer regate (schema {version}, this one knows {ours}).",
+            hint="Upgrade regate, or name another state directory.",
+        )
+    return StoreError(
+        f"{name} has schema {version}, this regate needs {ours}.",
+        hint="Start the gateway once on this state directory: it brings the file up to date.",
+    )
