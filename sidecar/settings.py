@@ -51,7 +51,7 @@ def _locate(path: Path, info: ValidationInfo) -> Path:
 
 Located = Annotated[Path, AfterValidator(_locate)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
 Word = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -67,7 +67,7 @@ class Secret(_Model):
     def _one_source(cls, given: Any) -> Any:
         if isinstance(given, str):
             return {"value": given}
-        if isinstance(given, Mapping) and len(given.keys() & {"value", "env", "file"}) == 1:
+        if isinstance(given, Mapping) and sum(given.get(name) is not None for name in ("value", "env", "file")) == 1:
             return given
         raise ValueError("must be text, or one of env: NAME and file: PATH")
 

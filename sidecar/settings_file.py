@@ -200,7 +200,7 @@ def _worded(details: ErrorDetails) -> _Problem:
     kind, context = details["type"], details.get("ctx", {})
     way: Way = details["loc"]
     if way[-1:] == ("[key]",):
-        return _Problem(way[:-1], "a name may hold letters, digits, _ and - only, 64 at most")
+        return _Problem(way[:-1], "a name may hold letters, digits, _ and - only, and at most 64 of them")
     if kind == "extra_forbidden":
         return _Problem(way, "unknown setting", _near(str(way[-1]), _names(way)))
     if kind in _MESSAGES:

@@ -1,0 +1,123 @@
+"""The life of a serving command: signals, the ready file, the note for `regate status`, and how it ends.
+
+What is served is `wiring`'s; an error here is a line and an exit code like everywhere else.
+"""
+
+import asyncio
+import contextlib
+import errno
+import json
+import signal
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from sidecar import statedir, telemetry
+from sidecar.cli.terminal import note, printable
+from sidecar.errors import SettingsError, SidecarError
+
+if TYPE_CHECKING:
+    from sidecar.settings import Settings
+    from sidecar.wiring import Ready
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def serve_http(settings: "Settings", token: str | None, greet: Callable[["Ready"], None]) -> None:
+    """Serves over HTTP until told to stop; `greet` is called once calls can be served.
+
+    Raises: SidecarError, typer.Exit when a policy was rejected.
+    """
+    telemetry.configure(settings.log_level)
+    from sidecar.wiring import run_http
+
+    statedir.operator_token(settings.state)
+    with contextlib.ExitStack() as stack:
+
+        def ready(served: "Ready") -> None:
+            stack.enter_context(statedir.announced(settings.state, statedir.Gateway(served.url, served.pid)))
+            if settings.ready_file is not None:
+                stack.enter_context(_ready_file(settings.ready_file, served, token))
+            with contextlib.suppress(OSError):
+                greet(served)
+
+        _until_stopped(run_http(settings, ready=ready), f"{settings.listen_host}:{settings.listen_port}")
+
+
+def serve_stdio(settings: "Settings") -> None:
+    """Serves on stdin and stdout until stdin ends or it is told to stop. Raises: as `serve_http`."""
+    telemetry.configure(settings.log_level)
+    from sidecar.wiring import run_stdio
+
+    _until_stopped(run_stdio(settings), "stdio")
+
+
+@contextlib.contextmanager
+def _ready_file(path: Path, served: "Ready", token: str | None) -> Any:
+    document = {"url": served.url, "token": token, "pid": served.pid}
+    statedir.write_private(path, json.dumps(document).encode())
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _until_stopped(serving: Coroutine[Any, Any, None], where: str) -> None:
+    import uvloop
+
+    try:
+        uvloop.run(_stoppable(serving))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return
+    except Exception as error:
+        _explain(_cause(error), where)
+
+
+async def _stoppable(serving: Coroutine[Any, Any, None]) -> None:
+    """Runs `serving`; the first signal to stop cancels it, so that it ends in order, and later ones change nothing."""
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(serving)
+    stopping = False
+
+    def stop() -> None:
+        nonlocal stopping
+        if not stopping:
+            stopping = True
+            task.cancel()
+
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, stop)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not stopping:
+            raise
+
+
+def _cause(error: Exception) -> Exception:
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _explain(error: Exception, where: str) -> NoReturn:
+    """Raises: what says best what happened."""
+    from translator import PolicyRejected
+
+    if isinstance(error, PolicyRejected):
+        for problem in error.problems:
+            note(printable(str(problem)))
+        raise SettingsError("the policy was rejected", hint=error.hint) from error
+    if isinstance(error, SidecarError):
+        raise error
+    if isinstance(error, OSError) and error.errno in _BIND_REASONS:
+        reason = _BIND_REASONS[error.errno]
+        raise SettingsError(f"cannot listen on {where}: {reason}", hint="Choose another with --listen.") from error
+    raise error
+
+
+_BIND_REASONS = {
+    errno.EADDRINUSE: "the port is in use",
+    errno.EACCES: "this port needs more rights",
+    errno.EADDRNOTAVAIL: "this machine has no such address",
+}

@@ -1,0 +1,2 @@
+EXAMPLE=""
+def add(app): pass

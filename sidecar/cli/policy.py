@@ -1,0 +1,118 @@
+"""`regate check` and `regate build`: policies read, judged as documents, and packed. Needs no OPA and no gateway."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sidecar.cli.terminal import printable, refuse, say
+from sidecar.errors import SidecarError
+
+if TYPE_CHECKING:
+    from translator import Bundle
+    from translator.errors import Problem
+
+PoliciesArgument = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, hidden=True)]
+MapOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--approval-map",
+        metavar="TEXT",
+        help="Text of an unconditional denial that is to wait for a person instead. May be repeated.  [default: none]",
+    ),
+]
+
+_CHECK_EXAMPLE = """\b
+Example:
+  regate check policies/*.json
+
+Prints every problem as PATH:LINE:COLUMN: POINTER: MESSAGE. Exit code 0: none; 1: some.
+"""
+_BUILD_EXAMPLE = """\b
+Example:
+  regate build policy.json -o bundle.tar.gz
+
+A policy's id is its file name without the ending. The same policies give the same bytes.
+"""
+
+
+class FileFailed(SidecarError):
+    """A file named on the command line cannot be read or written."""
+
+    code = "file_failed"
+
+
+def add(app: typer.Typer) -> None:
+    """Adds the commands to the command line."""
+    app.command("check", epilog=_CHECK_EXAMPLE)(check)
+    app.command("build", epilog=_BUILD_EXAMPLE)(build)
+
+
+def check(policies: PoliciesArgument, approval_map: MapOption = None) -> None:
+    """Tell every problem in policy files."""
+    bundle = _translated(policies, approval_map or ())
+    if bundle is None:
+        raise typer.Exit(1)
+    count = len(bundle.policies)
+    say(f"{count} {'policy' if count == 1 else 'policies'}, no problems")
+
+
+def build(
+    policies: PoliciesArgument,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", dir_okay=False, help="The bundle to write.")
+    ],
+    approval_map: MapOption = None,
+) -> None:
+    """Make the bundle that OPA loads from policy files."""
+    bundle = _translated(policies, approval_map or ())
+    if bundle is None:
+        raise typer.Exit(1)
+    try:
+        output.write_bytes(bundle.data)
+    except OSError as error:
+        raise _failed(output, "written", error) from error
+    say(f"{printable(str(output))}: revision {bundle.revision}")
+
+
+def _translated(policies: Sequence[Path], approval_map: Sequence[str]) -> "Bundle | None":
+    """The bundle, or None after every problem was told."""
+    from translator import PolicyRejected, translate
+
+    paths = _by_id(policies)
+    try:
+        return translate({id_: _bytes(path) for id_, path in paths.items()}, approval_map=approval_map)
+    except PolicyRejected as error:
+        for problem in error.problems:
+            _tell(paths.get(problem.policy), problem)
+    return None
+
+
+def _by_id(policies: Sequence[Path]) -> dict[str, Path]:
+    paths: dict[str, Path] = {}
+    for path in policies:
+        other = paths.setdefault(path.stem, path)
+        if other != path:
+            refuse(f"{other} and {path} would have the same id, {path.stem}; rename one")
+    return paths
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _failed(path, "read", error) from error
+
+
+def _failed(path: Path, done: str, error: OSError) -> FileFailed:
+    return FileFailed(f"{path} cannot be {done}: {(error.strerror or 'failed').lower()}")
+
+
+def _tell(path: Path | None, problem: "Problem") -> None:
+    """A finding is the command's result, hence on stdout; without a path it is about the policies together."""
+    where = f"{path}:{problem.line}:{problem.column}" if path is not None else problem.policy
+    pointer = f" {problem.pointer}:" if problem.pointer else ""
+    say(printable(f"{where}:{pointer} {problem.message}"))
+    if problem.hint:
+        say(printable(f"  hint: {problem.hint}"))

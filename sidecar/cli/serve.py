@@ -1,0 +1,211 @@
+"""`regate run` and `regate serve`: the gateway over HTTP, and what it says once calls can be served."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sidecar import __version__
+from sidecar.cli.single import (
+    ApprovalMapOption,
+    EnvOption,
+    NameOption,
+    PolicyOption,
+    Single,
+    command_line,
+)
+from sidecar.cli.terminal import StateOption, note, printable, refuse, say, state_directory
+
+if TYPE_CHECKING:
+    from sidecar.settings import Settings
+    from sidecar.settings_file import Override
+    from sidecar.wiring import Ready
+
+ListenOption = Annotated[
+    str | None,
+    typer.Option(
+        "--listen", metavar="HOST:PORT", help="Where to listen; port 0 takes any free one.  [default: 127.0.0.1:8700]"
+    ),
+]
+ReadyFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--ready-file",
+        metavar="FILE",
+        dir_okay=False,
+        help="Write url, token and pid to FILE once calls can be served.",
+    ),
+]
+NoAuthOption = Annotated[bool, typer.Option("--no-auth", help="Ask for no token. On a loopback address only.")]
+CommandArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="-- COMMAND", hidden=True),
+]
+
+_RUN_EXAMPLES = """\b
+Examples:
+  regate run --policy policy.json -- npx -y some-server
+  regate run --policy policy.json --upstream https://host/mcp --header 'Authorization: env:UPSTREAM_AUTH'
+"""
+_SERVE_EXAMPLES = """\b
+Example:
+  regate serve --config regate.yaml
+\b
+A regate.yaml with one server and one policy:
+  servers:
+    git: {command: [mcp-server-git, --repository, /srv/repository]}
+  policies:
+    careful: {file: policy.json}
+\b
+Then make a token for a client:
+  regate grants create --config regate.yaml --server git --policy careful
+"""
+
+
+def add(app: typer.Typer) -> None:
+    """Adds the commands to the command line."""
+    app.command("run", epilog=_RUN_EXAMPLES, context_settings={"allow_interspersed_args": False})(run)
+    app.command("serve", epilog=_SERVE_EXAMPLES)(serve)
+
+
+def run(
+    policy: PolicyOption,
+    command: CommandArgument = None,
+    upstream: Annotated[
+        str | None,
+        typer.Option("--upstream", metavar="URL", help="The MCP server to govern, if it is spoken to over HTTP."),
+    ] = None,
+    listen: ListenOption = None,
+    state: StateOption = None,
+    ready_file: ReadyFileOption = None,
+    no_auth: NoAuthOption = False,
+    name: NameOption = None,
+    env: EnvOption = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--header",
+            metavar="TEXT",
+            help="Header for the URL: 'Name: env:VARIABLE' or 'Name: file:PATH'. May be repeated.",
+        ),
+    ] = None,
+    approval_map: ApprovalMapOption = None,
+) -> None:
+    """Govern one MCP server with one policy, over HTTP.
+
+    COMMAND is the server to start and is spoken to over stdio; a server that is reached over HTTP is named by
+    --upstream. No settings file is needed.
+    """
+    from sidecar import statedir
+    from sidecar.cli.gateway import serve_http
+
+    single = Single(
+        policy, command or (), upstream, name, env or (), header or (), approval_map, state_directory(state)
+    )
+    settings = single.settings("run", list(_overrides(listen, None, ready_file, no_auth)))
+    if single.command:
+        command_line(single.command)
+    token = statedir.kept_token(statedir.run_token_file(settings.state, single.server)) if settings.auth else None
+
+    def greet(served: "Ready") -> None:
+        _greet_run(single, settings, served, token)
+
+    serve_http(settings, token, greet)
+
+
+def serve(
+    config: Annotated[
+        Path, typer.Option("--config", metavar="FILE", exists=True, dir_okay=False, help="The settings, in YAML.")
+    ],
+    listen: ListenOption = None,
+    state: StateOption = None,
+    ready_file: ReadyFileOption = None,
+    no_auth: NoAuthOption = False,
+) -> None:
+    """Govern the MCP servers of a settings file, over HTTP.
+
+    Each server is at /mcp/NAME. A client needs a token, which is good for one server under one policy.
+    """
+    from sidecar.cli.gateway import serve_http
+    from sidecar.settings_file import load
+
+    settings = load(config, list(_overrides(listen, state, ready_file, no_auth)))
+
+    def greet(served: "Ready") -> None:
+        _greet_serve(config, settings, served)
+
+    serve_http(settings, None, greet)
+
+
+def listen_address(text: str) -> tuple[str, int]:
+    """The host and port of HOST:PORT. Raises: Usage."""
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        refuse("--listen: an IPv6 address goes into brackets, as in [::1]:8700")
+    if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        refuse("--listen: must be HOST:PORT, such as 127.0.0.1:8700")
+    return host, int(port)
+
+
+def _overrides(listen: str | None, state: Path | None, ready_file: Path | None, no_auth: bool) -> "Iterator[Override]":
+    from sidecar.settings_file import Override
+
+    if listen is not None:
+        host, port = listen_address(listen)
+        yield Override("listen_host", host, "--listen")
+        yield Override("listen_port", port, "--listen")
+    for name, path, label in (("state", state, "--state"), ("ready_file", ready_file, "--ready-file")):
+        if path is not None:
+            yield Override(name, str(path), label)
+    if no_auth:
+        yield Override("auth", False, "--no-auth")
+
+
+def _greet_run(single: Single, settings: "Settings", served: "Ready", token: str | None) -> None:
+    from sidecar.cli.clients import Entry, own_command
+
+    say(f"regate {__version__} governs {single.server} under {printable(str(single.policy))}")
+    say()
+    say(f"  gateway  {served.url}")
+    say(f"  token    {token or 'none is asked for'}")
+    say()
+    stdio = [*own_command(), *single.stdio_arguments()] if single.command else None
+    for line in Entry(single.server, served.url, token, stdio).lines():
+        say(line)
+    _say_tools(served)
+    _warn_if_open(settings)
+    say("Ctrl-C stops it.")
+
+
+def _greet_serve(config: Path, settings: "Settings", served: "Ready") -> None:
+    say(f"regate {__version__} governs {', '.join(settings.servers)} under {printable(str(config))}")
+    say()
+    for server in settings.servers:
+        say(f"  {served.base}/mcp/{server}")
+    _say_tools(served)
+    _warn_if_open(settings)
+    if settings.auth:
+        say("`regate grants create` makes a token for a client; `regate status` says what runs. Ctrl-C stops it.")
+
+
+def _say_tools(served: "Ready") -> None:
+    say()
+    for server, tools in served.tools.items():
+        if tools is None:
+            say(f"Tools of {server}: not known yet, for it does not answer; see the log.")
+        else:
+            say(f"Tools of {server} ({len(tools)}):")
+        width = max((len(printable(name)) for name, _ in tools or ()), default=0)
+        for name, line in tools or ():
+            say(f"  {printable(name):<{width}}  {printable(line)}")
+        say()
+
+
+def _warn_if_open(settings: "Settings") -> None:
+    if not settings.auth:
+        note("regate: no token is asked for: every program on this machine may call.")
+    elif not settings.is_local:
+        note("regate: other machines can connect and tokens travel in the clear; put TLS in front.")

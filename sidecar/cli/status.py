@@ -1,0 +1,106 @@
+"""`regate status`: asks the gateways that run on a state directory what they say of themselves, and prints it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+import typer
+
+from sidecar.cli.terminal import StateOption, note, printable, say, state_directory
+from sidecar.errors import SidecarError
+
+FormatOption = Annotated[
+    Literal["text", "json"], typer.Option("--format", help="Lines for people, or JSON for programs.")
+]
+
+_EXAMPLE = """\b
+Examples:
+  regate status
+  regate status --state /var/lib/regate --format json
+
+Exit code 0: every gateway found is ready; 1: none runs, or one is not ready.
+"""
+_ANSWER_S = 5.0
+
+
+class NoAnswer(SidecarError):
+    """A gateway that should run did not say how it is."""
+
+    code = "no_answer"
+
+
+def add(app: typer.Typer) -> None:
+    """Adds the command to the command line."""
+    app.command("status", epilog=_EXAMPLE)(status)
+
+
+def status(state: StateOption = None, output: FormatOption = "text") -> None:
+    """Say what runs and how it is.
+
+    For each gateway: servers, policies and their revisions, OPA, the store, calls allowed and denied.
+    """
+    from sidecar import statedir
+
+    folder = state_directory(state)
+    gateways = statedir.running(folder)
+    if not gateways:
+        note(f"regate: no gateway runs on {printable(str(folder))}.")
+        raise typer.Exit(1)
+    token = statedir.operator_token(folder)
+    documents = [_ask(gateway, token) for gateway in gateways]
+    if output == "json":
+        say(json.dumps(documents, ensure_ascii=False, indent=2))
+    else:
+        for document in documents:
+            for line in _lines(document):
+                say(printable(line))
+    if not all(document.get("ready") for document in documents):
+        raise typer.Exit(1)
+
+
+def _ask(gateway: Any, token: str) -> dict[str, Any]:
+    import http.client
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(gateway.url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_ANSWER_S)
+    try:
+        connection.request("GET", "/status", headers={"Authorization": f"Bearer {token}"})
+        answer = connection.getresponse()
+        body = answer.read()
+        document = json.loads(body) if answer.status == 200 else None
+    except (OSError, http.client.HTTPException, ValueError):
+        document = None
+    finally:
+        connection.close()
+    if not isinstance(document, dict):
+        raise NoAnswer(f"the gateway with process id {gateway.pid} does not tell its status", hint="Look at its log.")
+    return document
+
+
+def _lines(document: Mapping[str, Any]) -> Iterator[str]:
+    ready = "ready" if document["ready"] else f"NOT READY: {'; '.join(document['reasons'])}"
+    process = f"process {document['pid']}, up {document['up_s']} s"
+    yield f"regate {document['version']} at {document['url']}, {process}: {ready}"
+    for server in document["servers"]:
+        yield f"  server  {server['name']} ({server['transport']}){_but(server['problem'])}"
+    for policy in document["policies"]:
+        held = "in force" if policy["held"] == policy["revision"] and policy["held"] else "NOT in force"
+        revision = policy["revision"] or "-"
+        yield f"  policy  {policy['id']} {revision} {held}, from {policy['file']}{_but(policy['problem'])}"
+    opa, store, calls = document["opa"], document["store"], document["calls"]
+    answers = "answers" if opa["answers"] else "DOES NOT ANSWER"
+    yield f"  opa     {answers}, {opa['restarts']} restarts, {opa['binary']}"
+    writable = "writable" if store["writable"] else "NOT WRITABLE"
+    audit = "" if store["audit"] else ", AUDIT LOG CANNOT BE WRITTEN"
+    yield f"  store   {writable}, {store['folder']}{_but(store['problem'])}{audit}"
+    denied = ", ".join(f"{count} {kind}" for kind, count in calls["denied_by"].items())
+    yield f"  calls   {calls['allowed']} allowed, {calls['denied']} denied{f' ({denied})' if denied else ''}, " + (
+        f"{calls['refused']} refused, {calls['upstream_failures']} failed upstream"
+    )
+    took = calls["decision_ms"]
+    yield f"  policy decisions took {took['mean']} ms on average, {took['max']} ms at most"
+
+
+def _but(problem: str) -> str:
+    return f"; {problem}" if problem else ""

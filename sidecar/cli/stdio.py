@@ -1,0 +1,38 @@
+"""`regate stdio`: the gateway as a stdio MCP server, so that a client's entry only swaps its command."""
+
+from typing import Annotated
+
+import typer
+
+from sidecar.cli.single import ApprovalMapOption, EnvOption, NameOption, PolicyOption, Single, command_line
+from sidecar.cli.terminal import StateOption, state_directory
+
+_EXAMPLE = """\b
+Example, where a client's entry had the command `npx -y some-server`:
+  regate stdio --policy /path/to/policy.json -- npx -y some-server
+"""
+
+
+def add(app: typer.Typer) -> None:
+    """Adds the command to the command line."""
+    app.command("stdio", epilog=_EXAMPLE, context_settings={"allow_interspersed_args": False})(stdio)
+
+
+def stdio(
+    policy: PolicyOption,
+    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND", hidden=True)],
+    state: StateOption = None,
+    name: NameOption = None,
+    env: EnvOption = None,
+    approval_map: ApprovalMapOption = None,
+) -> None:
+    """Govern one MCP server with one policy, over stdio.
+
+    COMMAND is the server to start. Nothing but MCP messages goes to stdout.
+    """
+    from sidecar.cli.gateway import serve_stdio
+
+    single = Single(policy, command, name=name, env=env or (), approval_map=approval_map, state=state_directory(state))
+    settings = single.settings("stdio")
+    command_line(command)
+    serve_stdio(settings)
