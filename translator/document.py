@@ -8,6 +8,7 @@ from translator.items import items
 from translator.limits import limits
 from translator.members import Members, is_blank, members
 from translator.model import Policy, Rules
+from translator.pattern import Patterns
 from translator.report import Report, quote
 from translator.tree import Node
 
@@ -30,13 +31,14 @@ def policy(root: Node, report: Report) -> Policy | None:
     found.text("description")
     found.text("$schema")
     hide = _hide(found, report)
+    patterns = Patterns()
     tools: dict[str, Rules] = {}
     for name, node in _tools(found, report).items():
-        rules, hidden = _tool(name, node, report)
+        rules, hidden = _tool(name, node, patterns, report)
         tools[name] = rules
         if hidden:
             hide[name] = None
-    return Policy(default, tuple(hide), _all_tools(found, report), tools)
+    return Policy(default, tuple(hide), _all_tools(found, patterns, report), tools)
 
 
 def _version(found: Members, report: Report) -> None:
@@ -67,10 +69,10 @@ def _hide(found: Members, report: Report) -> dict[str, None]:
     return names
 
 
-def _all_tools(found: Members, report: Report) -> Rules:
+def _all_tools(found: Members, patterns: Patterns, report: Report) -> Rules:
     node = found.find("all_tools")
     inner = members(node, _RULES, report, _SHORT_HINTS) if node else None
-    return _rules(inner, report) if inner else Rules()
+    return _rules(inner, patterns, report) if inner else Rules()
 
 
 def _tools(found: Members, report: Report) -> Mapping[str, Node]:
@@ -88,12 +90,12 @@ def _tools(found: Members, report: Report) -> Mapping[str, Node]:
     return node.value
 
 
-def _tool(name: str, node: Node, report: Report) -> tuple[Rules, bool]:
+def _tool(name: str, node: Node, patterns: Patterns, report: Report) -> tuple[Rules, bool]:
     found = members(node, (*_RULES, *dialect.MEMBERS), report)
     if found is None:
         return Rules(), False
     short = dialect.short(name, found, report)
-    rules = _rules(found, report)
+    rules = _rules(found, patterns, report)
     return (
         Rules(
             node,
@@ -106,11 +108,11 @@ def _tool(name: str, node: Node, report: Report) -> tuple[Rules, bool]:
     )
 
 
-def _rules(found: Members, report: Report) -> Rules:
+def _rules(found: Members, patterns: Patterns, report: Report) -> Rules:
     return Rules(
         found.node,
-        items(found, "require", report),
-        items(found, "deny_if", report),
-        items(found, "require_approval", report),
+        items(found, "require", patterns, report),
+        items(found, "deny_if", patterns, report),
+        items(found, "require_approval", patterns, report),
         limits(found, report),
     )

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Mapping
 
-from translator import paths, pattern
+from translator import paths
 from translator.members import Members, array, members, word
 from translator.model import Item, ListName
 from translator.number import is_whole
+from translator.pattern import Patterns
 from translator.program import Condition, Number, Op
 from translator.report import Report, quote
 from translator.tree import Fault, Node, plain
@@ -29,12 +30,12 @@ _LONGEST_TTL_S = 100 * 365 * 86400
 """An approval that outlives everybody; longer ones would only overflow clocks."""
 
 
-def items(owner: Members, name: ListName, report: Report) -> tuple[Item, ...]:
+def items(owner: Members, name: ListName, patterns: Patterns, report: Report) -> tuple[Item, ...]:
     """The items of the list called `name`; faulty ones are left out.
 
     Source: policy-semantics, sections 1, 8 and 15.3.
     """
-    return tuple(item for node in owner.array(name) if (item := _item(node, name, report)))
+    return tuple(item for node in owner.array(name) if (item := _item(node, name, patterns, report)))
 
 
 def as_number(owner: Members, report: Report) -> bool:
@@ -48,7 +49,7 @@ def as_number(owner: Members, report: Report) -> bool:
     return False
 
 
-def _item(node: Node, name: ListName, report: Report) -> Item | None:
+def _item(node: Node, name: ListName, patterns: Patterns, report: Report) -> Item | None:
     if name == "require" and isinstance(node.value, str):
         segments = paths.path(node, report)
         return Item(node, (Condition(segments, Op.EXISTS, True),))
@@ -62,7 +63,7 @@ def _item(node: Node, name: ListName, report: Report) -> Item | None:
     found = members(node, known, report, _TEXT_HINTS[name])
     if found is None:
         return None
-    conditions = _bare(found, report) if bare else _conditions(found, name, report)
+    conditions = _bare(found, patterns, report) if bare else _conditions(found, name, patterns, report)
     text = found.text("message" if name == "require_approval" else "on_deny")
     return Item(node, conditions, text, found.text("name"), _ttl(found, report))
 
@@ -71,12 +72,12 @@ def _is_bare(held: Collection[str]) -> bool:
     return "conditions" not in held and any(name in held for name in _CONDITION)
 
 
-def _bare(found: Members, report: Report) -> tuple[Condition, ...]:
-    condition = _condition(found, report)
+def _bare(found: Members, patterns: Patterns, report: Report) -> tuple[Condition, ...]:
+    condition = _condition(found, patterns, report)
     return (condition,) if condition else ()
 
 
-def _conditions(found: Members, name: ListName, report: Report) -> tuple[Condition, ...]:
+def _conditions(found: Members, name: ListName, patterns: Patterns, report: Report) -> tuple[Condition, ...]:
     if name == "require_approval" and "conditions" not in found:
         return ()
     node = found.need("conditions")
@@ -87,13 +88,13 @@ def _conditions(found: Members, name: ListName, report: Report) -> tuple[Conditi
     made = []
     for element in array(node, report):
         inner = members(element, _CONDITION, report, {"on_deny": "on_deny stands beside conditions"})
-        condition = _condition(inner, report) if inner else None
+        condition = _condition(inner, patterns, report) if inner else None
         if condition:
             made.append(condition)
     return tuple(made)
 
 
-def _condition(found: Members, report: Report) -> Condition | None:
+def _condition(found: Members, patterns: Patterns, report: Report) -> Condition | None:
     path_node, op_node, value_node = found.need("path"), found.need("op"), found.need("value")
     segments = paths.path(path_node, report) if path_node else ()
     op = word(op_node, Op, report) if op_node else None
@@ -108,11 +109,11 @@ def _condition(found: Members, report: Report) -> Condition | None:
     if value_node.value is None:
         report.add(value_node, "must not be null", 'write op "exists" with value false for an absent argument')
     elif op is not None:
-        _check_value(value_node, op, numeric, report)
+        _check_value(value_node, op, numeric, patterns, report)
     return Condition(segments, op, plain(value_node), numeric) if op and segments else None
 
 
-def _check_value(node: Node, op: Op, numeric: bool, report: Report) -> None:
+def _check_value(node: Node, op: Op, numeric: bool, patterns: Patterns, report: Report) -> None:
     value = node.value
     if isinstance(value, Fault):
         return
@@ -123,7 +124,7 @@ def _check_value(node: Node, op: Op, numeric: bool, report: Report) -> None:
     elif op is Op.EXISTS and not isinstance(value, bool):
         report.wrong_type(node, f"true or false for {quote(op)}")
     elif op is Op.REGEX:
-        _check_pattern(node, report)
+        _check_pattern(node, patterns, report)
 
 
 def _check_list(node: Node, numeric: bool, report: Report) -> None:
@@ -139,11 +140,11 @@ def _check_list(node: Node, numeric: bool, report: Report) -> None:
         report.add(node, 'must be a list of numbers beside as "number"')
 
 
-def _check_pattern(node: Node, report: Report) -> None:
+def _check_pattern(node: Node, patterns: Patterns, report: Report) -> None:
     if not isinstance(node.value, str):
         report.wrong_type(node, "a pattern (string)")
         return
-    fault = pattern.fault(node.value)
+    fault = patterns.fault(node.value)
     if fault:
         report.add(node, f"the pattern does not compile: {fault}", "RE2 syntax: no look-around, no back-references")
 

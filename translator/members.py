@@ -61,7 +61,7 @@ class Members:
 
 
 def members(
-    node: Node, known: Collection[str], report: Report, hints: Mapping[str, str] | None = None
+    node: Node, known: Collection[str], report: Report, hints: Mapping[str, str] = MappingProxyType({})
 ) -> Members | None:
     """The members of the object at `node`; None, and a fault, for any other value.
 
