@@ -1,2 +1,5 @@
-EXAMPLE=""
-def add(app): pass
+EXAMPLE = ""
+
+
+def add(app):
+    pass

@@ -2,16 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import typer
 
-from sidecar.cli.terminal import StateOption, note, printable, say, state_directory
+from sidecar.cli.terminal import FormatOption, StateOption, note, printable, say, state_directory
 from sidecar.errors import SidecarError
-
-FormatOption = Annotated[
-    Literal["text", "json"], typer.Option("--format", help="Lines for people, or JSON for programs.")
-]
 
 _EXAMPLE = """\b
 Examples:

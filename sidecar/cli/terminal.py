@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -18,6 +18,10 @@ StateOption = Annotated[
         help="State directory.  [default: $XDG_STATE_HOME/regate, ~/.local/state/regate]",
         show_envvar=False,
     ),
+]
+
+FormatOption = Annotated[
+    Literal["text", "json"], typer.Option("--format", help="Lines for people, or JSON for programs.")
 ]
 
 
