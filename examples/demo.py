@@ -118,7 +118,7 @@ def main() -> int:
 def _git(folder: Path) -> None:
     _title("mcp-server-git under examples/git/policy.json")
     path = repository.make(folder / "repository")
-    server = [str(Path(sys.executable).with_name("mcp-server-git")), "--repository", str(path)]
+    server = ["--", str(Path(sys.executable).with_name("mcp-server-git")), "--repository", str(path)]
     with running(HERE / "git" / "policy.json", server, folder / "git") as gateway:
         asyncio.run(tour.walk(gateway, git_steps(path)))
         _audit(gateway)
@@ -129,7 +129,7 @@ def _seed(seed: Seed, folder: Path) -> None:
     folder.mkdir()
     log = folder / "calls.jsonl"
     catalogue = HERE / "catalogue" / f"{seed.catalogue}-tools.json"
-    server = [sys.executable, str(HERE / "stand_in.py"), str(catalogue), "--log", str(log)]
+    server = ["--", sys.executable, str(HERE / "stand_in.py"), str(catalogue), "--log", str(log)]
     with running(HERE / "seeds" / seed.name / "policy.json", server, folder) as gateway:
         asyncio.run(tour.walk(gateway, seed.steps))
     arrived = (

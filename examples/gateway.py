@@ -1,4 +1,7 @@
-"""Starts and stops `regate run` for the demo, as a person would: a child process, a ready file, an interrupt."""
+"""Starts and stops `regate run` as a person would: a child process, a ready file, an interrupt.
+
+For the demo and the bench. Knows nothing of what is asked of the gateway.
+"""
 
 import json
 import os
@@ -26,6 +29,7 @@ class Gateway:
     url: str
     token: str
     state: Path
+    pid: int
 
     def regate(self, *arguments: str) -> str:
         """What one `regate` command about this gateway's state prints."""
@@ -37,8 +41,10 @@ _REGATE = (str(Path(sys.executable).with_name("regate")),)
 
 
 @contextmanager
-def running(policy: Path, server: Sequence[str], folder: Path) -> Iterator[Gateway]:
-    """A gateway for `server` under `policy`, with fresh state in `folder`; interrupted at the end.
+def running(policy: Path, upstream: Sequence[str], folder: Path) -> Iterator[Gateway]:
+    """A gateway under `policy`, with fresh state in `folder`; interrupted at the end.
+
+    `upstream` ends the command line: `--`, a command and its arguments; or `--upstream` and a URL.
 
     Raises: NotReady.
     """
@@ -47,7 +53,7 @@ def running(policy: Path, server: Sequence[str], folder: Path) -> Iterator[Gatew
     options = ["--policy", str(policy), "--state", str(state), "--ready-file", str(ready), "--listen", "127.0.0.1:0"]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*_REGATE, "run", *options, "--", *server],
+            [*_REGATE, "run", *options, *upstream],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -66,7 +72,7 @@ def _gateway(process: subprocess.Popen[bytes], ready: Path, log: Path, state: Pa
             raise NotReady(log.read_text(encoding="utf-8", errors="replace").strip() or "it printed nothing")
         time.sleep(0.05)
     document = json.loads(ready.read_text(encoding="utf-8"))
-    return Gateway(document["url"], document["token"], state)
+    return Gateway(document["url"], document["token"], state, document["pid"])
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
