@@ -2,21 +2,17 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
-
-from sidecar.errors import DecisionError, DecisionOffShape
-from sidecar.opa.process import BUNDLE, REVISIONS
+from sidecar.errors import DecisionError
+from sidecar.opa.process import BUNDLE, Ask, revisions
 
 _ACTIVE_S = 10.0
 _ASK_AGAIN_S = 0.05
 _NUDGE_S = 2.0
 _NAMED = 5
-
-Ask = Callable[[str, bytes], Awaitable[bytes]]
 
 
 class Revised(Protocol):
@@ -34,13 +30,6 @@ class Built(Protocol):
 
     @property
     def policies(self) -> Mapping[str, Revised]: ...
-
-
-class _Answer(msgspec.Struct):
-    result: dict[str, str] | None = None
-
-
-_decode = msgspec.json.Decoder(_Answer).decode
 
 
 class Publisher:
@@ -75,10 +64,7 @@ class Publisher:
 
     async def held(self) -> dict[str, str]:
         """The policies that OPA holds, id → revision. Raises: DecisionError."""
-        try:
-            return _decode(await self._ask(REVISIONS, b"{}")).result or {}
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise DecisionOffShape("OPA's answer is not a list of revisions.") from error
+        return await revisions(self._ask)
 
     async def _activate(self, bundle: Built) -> None:
         wanted = {policy: compiled.revision for policy, compiled in bundle.policies.items()}

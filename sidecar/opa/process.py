@@ -8,24 +8,25 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import structlog
 
-from sidecar.errors import DecisionError, OpaUnreachable
+from sidecar.errors import DecisionError, DecisionOffShape, DecisionUndefined, OpaUnreachable
 from sidecar.http1 import Origin
 from sidecar.opa.client import OpaClient
 
 BUNDLE = "policy/bundle.tar.gz"
 """Where the bundle lies in the runtime directory: alone in its folder, since OPA reloads on any change in there."""
 
-REVISIONS = "mcp/gate/revisions"
-"""The question whose answer is {policy id: revision}: what OPA holds."""
-
+_REVISIONS = "mcp/gate/revisions"
 _SOCKET = "opa.sock"
 _SOCKET_PATH_BYTES = 107
 _BODY_BYTES = 16 * 1024 * 1024
@@ -43,6 +44,27 @@ _DIE_WITH_PARENT = (
 )
 """Run first on Linux, so that no OPA outlives a killed gateway. A program of its own and not a `preexec_fn`: Python
 code between fork and exec may deadlock in a process with threads."""
+
+
+Ask = Callable[[str, bytes], Awaitable[bytes]]
+
+
+class _Held(msgspec.Struct):
+    result: dict[str, str] | None = None
+
+
+_decode = msgspec.json.Decoder(_Held).decode
+
+
+async def revisions(ask: Ask) -> dict[str, str]:
+    """What OPA holds: policy id → revision. Raises: DecisionError."""
+    try:
+        held = _decode(await ask(_REVISIONS, b"{}")).result
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise DecisionOffShape("OPA's answer is not a list of revisions.") from error
+    if held is None:
+        raise DecisionUndefined("OPA holds no bundle of ours: mcp.gate.revisions is undefined.")
+    return held
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +164,8 @@ class OpaProcess:
             async with asyncio.timeout(self._pace.start_s):
                 while not ended.done():
                     try:
-                        if await client.ask(REVISIONS, b"{}") != b"{}":
-                            return
-                        problem = "Its bundle has no mcp.gate.revisions."
+                        await revisions(client.ask)
+                        return
                     except DecisionError as error:
                         problem = str(error)
                     await asyncio.wait({ended}, timeout=_ASK_AGAIN_S)
@@ -193,7 +214,7 @@ class OpaProcess:
             while misses < pace.misses:
                 await asyncio.sleep(pace.health_every_s)
                 try:
-                    await client.ask(REVISIONS, b"{}")
+                    await client.ask(_REVISIONS, b"{}")
                     misses, ready_by = 0, loop.time()
                 except OpaUnreachable:
                     misses += loop.time() >= ready_by
@@ -202,18 +223,18 @@ class OpaProcess:
         finally:
             await client.close()
         self._log.error("opa_hangs", unanswered=misses)
-        _kill(process)
+        _signal(process, signal.SIGKILL)
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         try:
             if process.returncode is None:
-                process.terminate()
+                _signal(process, signal.SIGTERM)
             async with asyncio.timeout(self._pace.stop_s):
                 await process.wait()
-        except (TimeoutError, ProcessLookupError):
-            pass
+        except TimeoutError:
+            self._log.warning("opa_killed", reason=f"It did not end within {self._pace.stop_s:g} s.")
         finally:
-            _kill(process)
+            _signal(process, signal.SIGKILL)
             await process.wait()
             await self._last_words()
 
@@ -264,7 +285,7 @@ def _environment(directory: Path) -> dict[str, str]:
     return kept | {"HOME": str(directory), "TMPDIR": str(directory), "GOGC": "400"}
 
 
-def _kill(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """To all that the child started as well: a binary may be a script around OPA."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)

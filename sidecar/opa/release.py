@@ -92,7 +92,7 @@ def download(target: Path, say: Say, fault: Fault, bounds: Bounds) -> None:
         raise OpaMissing(f"OPA has no release for {'/'.join(system())}.")
     base = os.environ.get(DOWNLOADS_VARIABLE) or DOWNLOADS
     url = f"{base.rstrip('/')}/v{PINNED}/{asset}"
-    say(f"Fetching OPA {PINNED} from {url}")
+    say(f"Fetching OPA {PINNED} from {_shown(url)}")
     timeout = httpx.Timeout(bounds.wait_s)
     try:
         with (
@@ -105,14 +105,12 @@ def download(target: Path, say: Say, fault: Fault, bounds: Bounds) -> None:
             with file.open("rb") as content:
                 got = hashlib.file_digest(content, "sha256").hexdigest()
             if not hmac.compare_digest(got, wanted):
-                raise WrongDigest(f"The file at {url} has the SHA-256 {got}; published is {wanted}.")
+                raise WrongDigest(f"The file at {_shown(url)} has the SHA-256 {got}; published is {wanted}.")
             _install(file, target, fault)
-    except httpx.InvalidURL as error:
-        raise OpaMissing(f"{url} is not a URL.") from error
-    except httpx.HTTPError as error:
-        raise OpaMissing(f"{url} cannot be fetched: {str(error) or type(error).__name__}.") from error
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise OpaMissing(f"{_shown(url)} cannot be fetched: {str(error) or type(error).__name__}.") from error
     except OSError as error:
-        raise OpaMissing(f"{target} cannot be written: {error.strerror}.") from error
+        raise OpaMissing(f"Fetching into {target.parent} failed: {error.strerror}.") from error
     say(f"OPA {PINNED} is in {target}; its SHA-256 is the published one.")
 
 
@@ -150,7 +148,7 @@ def _published_digest(client: httpx.Client, url: str, end: float) -> str:
     content = b"".join(_chunks(client, url, _DIGEST_FILE_BYTES, end))
     found = _DIGEST.fullmatch(content)
     if found is None:
-        raise OpaMissing(f"{url} holds no SHA-256 digest.")
+        raise OpaMissing(f"{_shown(url)} holds no SHA-256 digest.")
     return found[1].decode().lower()
 
 
@@ -166,16 +164,21 @@ def _chunks(client: httpx.Client, url: str, limit_bytes: int, end: float) -> Ite
     size = 0
     with client.stream("GET", url) as response:
         if url.startswith("https:") and response.url.scheme != "https":
-            raise OpaMissing(f"{url} leads to an address without TLS.")
+            raise OpaMissing(f"{_shown(url)} leads to an address without TLS.")
         if response.status_code != httpx.codes.OK:
-            raise OpaMissing(f"{url} answers with status {response.status_code}.")
+            raise OpaMissing(f"{_shown(url)} answers with status {response.status_code}.")
         for chunk in response.iter_raw(65536):
             size += len(chunk)
             if size > limit_bytes:
-                raise OpaMissing(f"{url} is larger than {limit_bytes} bytes.")
+                raise OpaMissing(f"{_shown(url)} is larger than {limit_bytes} bytes.")
             if time.monotonic() > end:
-                raise OpaMissing(f"{url} comes too slowly.")
+                raise OpaMissing(f"{_shown(url)} comes too slowly.")
             yield chunk
+
+
+def _shown(url: str) -> str:
+    """The URL without the credentials that a mirror's may carry."""
+    return re.sub(r"//[^/]*@", "//", url)
 
 
 @contextmanager
