@@ -33,7 +33,7 @@ check: setup $(STAMPS)/test ## ruff, mypy --strict, opa fmt and check --strict, 
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
-	$(BIN)/python scripts/check_rego.py
+	$(BIN)/python -m scripts.check_rego
 	$(BIN)/python -m pytest -q tests/test_house.py
 
 bench: setup ## measure the gateway against a bare forwarder and a direct connection, side by side
@@ -63,8 +63,8 @@ $(STAMPS)/regate: pyproject.toml $(STAMPS)/run
 	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(STAMPS)/opa: $(STAMPS)/regate $(wildcard sidecar/opa/binary.py)
-	@$(BIN)/python -m sidecar.opa.binary
+$(STAMPS)/opa: $(STAMPS)/regate sidecar/opa/binary.py sidecar/opa/release.py
+	$(BIN)/regate opa
 	@touch $@
 
 $(STAMPS)/examples: requirements/examples.txt $(STAMPS)/run

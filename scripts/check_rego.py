@@ -11,7 +11,7 @@ _REGO = Path(__file__).resolve().parent.parent / "rego"
 
 def main() -> int:
     """The worst exit code of the two checks; OPA prints what is wrong."""
-    opa = str(binary.find())
+    opa = str(binary.ensure(print))
     commands = (
         [opa, "fmt", "--fail", "--list", "."],
         [opa, "check", "--strict", "--schema", "schemas", "mcp"],
