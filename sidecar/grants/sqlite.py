@@ -1,0 +1,108 @@
+"""Grants in SQLite: looked up by a gateway, made and revoked by commands. Keeps no token."""
+
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sidecar.database import Cursor, Database
+from sidecar.errors import StoreError
+from sidecar.grants import token as tokens
+from sidecar.ports import Grant
+
+_VALID = "SELECT token_hash, id, server, policy FROM grants WHERE revoked_at IS NULL"
+_PUT = """
+INSERT INTO grants (id, server, policy, token_hash, created_at) VALUES (?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%SZ'))
+ON CONFLICT (id) DO UPDATE SET server = excluded.server, policy = excluded.policy,
+token_hash = excluded.token_hash, created_at = excluded.created_at, revoked_at = NULL
+"""
+_REVOKE = "UPDATE grants SET revoked_at = strftime('%Y-%m-%dT%H:%M:%SZ') WHERE id = ? AND revoked_at IS NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """One grant as an operator sees it. Units: instants are RFC 3339 with Z."""
+
+    id: str
+    server: str
+    policy: str | None
+    created_at: str
+    revoked_at: str | None
+
+
+class SqliteGrants:
+    """The port `Grants` over one database, and the verbs of `regate grants`, which wait in place.
+
+    Valid grants are held in memory and read again as soon as any process has changed them: a
+    revocation counts from the next call on.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._by_hash: dict[bytes, tuple[bytes, Grant]] = {}
+        self._data_version: int | None = None
+        self._edition: int | None = None
+
+    def resolve(self, token: bytes) -> Grant | None:
+        """The grant of a token, or None. Raises: StoreError."""
+        self._refresh()
+        presented = tokens.digest(token)
+        stored, grant = self._by_hash.get(presented, (b"", None))
+        return grant if hmac.compare_digest(stored, presented) else None
+
+    def create(self, grant_id: str, server: str, policy: str | None) -> str:
+        """The token of a new grant; it cannot be shown again.
+
+        The id of a revoked grant may be used anew; its counters go on.
+        Raises: StoreError (a grant of this id is valid, or the store fails).
+        """
+        token = tokens.mint()
+        row = (grant_id, server, policy, tokens.digest(token.encode()))
+
+        def write(cursor: Cursor) -> bool:
+            if cursor.execute("SELECT 1 FROM grants WHERE id = ? AND revoked_at IS NULL", (grant_id,)).fetchone():
+                return False
+            cursor.execute(_PUT, row)
+            return True
+
+        if not self._change(write):
+            raise StoreError(f'There is a grant "{grant_id}" already.', hint="Choose another id, or revoke it first.")
+        return token
+
+    def put(self, grant_id: str, server: str, policy: str | None, token: bytes) -> None:
+        """Makes `token` the one token of a grant, new or not. Raises: StoreError."""
+        row = (grant_id, server, policy, tokens.digest(token))
+        self._change(lambda cursor: bool(cursor.execute(_PUT, row).rowcount))
+
+    def revoke(self, grant_id: str) -> bool:
+        """True if a valid grant of this id was there; its token is worthless from now on. Raises: StoreError."""
+        return self._change(lambda cursor: cursor.execute(_REVOKE, (grant_id,)).rowcount > 0)
+
+    def list(self) -> Sequence[Issued]:
+        """All grants, revoked ones included, by id. Raises: StoreError."""
+        rows = self._database.read("SELECT id, server, policy, created_at, revoked_at FROM grants ORDER BY id")
+        return [Issued(*row) for row in rows]
+
+    def _change(self, write: Callable[[Cursor], bool]) -> bool:
+        def change(cursor: Cursor) -> bool:
+            changed = write(cursor)
+            cursor.execute("UPDATE grants_edition SET edition = edition + 1")
+            return changed
+
+        self._data_version = None
+        return self._database.transact_now(change)
+
+    def _refresh(self) -> None:
+        """Reads the grants again if they may have changed.
+
+        `data_version` tells of changes by other connections only, but of any table; the edition tells
+        of grants. It is read before the grants, so that a change in between is seen next time.
+        """
+        ((data_version,),) = self._database.read("PRAGMA data_version")
+        if data_version == self._data_version:
+            return
+        ((edition,),) = self._database.read("SELECT edition FROM grants_edition")
+        if edition != self._edition:
+            rows = self._database.read(_VALID)
+            self._by_hash = {row[0]: (row[0], Grant(*row[1:])) for row in rows}
+            self._edition = edition
+        self._data_version = data_version
