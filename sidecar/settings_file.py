@@ -130,7 +130,7 @@ def _validated(
     try:
         settings = Settings.model_validate(given, context={"base": base})
     except ValidationError as error:
-        problems += [_worded(details) for details in error.errors(include_url=False, include_input=False)]
+        problems += _told(error.errors(include_url=False, include_input=False))
     if settings is not None and not settings.auth and not settings.is_local:
         problems.append(_Problem(("auth",), "can be off on a loopback address only", "listen on 127.0.0.1"))
     if problems or faults or settings is None:
@@ -194,6 +194,14 @@ def _mapping(value: object) -> Mapping[str, Any]:
 def _near(name: str, known: Sequence[str]) -> str:
     matches = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {matches[0]}?" if matches else ""
+
+
+def _told(found: Sequence[ErrorDetails]) -> Iterator[_Problem]:
+    """A list whose one item is wrong counts as empty too; that is not told."""
+    holders = {details["loc"][:length] for details in found for length in range(len(details["loc"]))}
+    for details in found:
+        if details["type"] != "too_short" or details["loc"] not in holders:
+            yield _worded(details)
 
 
 def _worded(details: ErrorDetails) -> _Problem:

@@ -1,0 +1,125 @@
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from sidecar.errors import SettingsError
+from sidecar.settings import Secret, Server, Settings, TokenGrant, default_state, is_loopback
+
+TOKEN = "0123456789abcdef0123"
+
+
+def test_settings_defaults_are_local_and_ask_for_tokens() -> None:
+    settings = Settings(servers={"a": Server(url="http://h/mcp")})
+    assert (settings.listen_host, settings.listen_port, settings.auth) == ("127.0.0.1", 8700, True)
+    assert settings.body_limit_bytes == 4 * 1024 * 1024
+    assert settings.opa.timeout_s == 2
+    assert settings.is_local
+
+
+def test_settings_are_frozen() -> None:
+    settings = Settings(servers={"a": Server(url="http://h/mcp")})
+    with pytest.raises(ValidationError):
+        settings.auth = False  # type: ignore[misc]
+
+
+def test_hosts_are_the_loopback_names_the_listen_host_and_those_allowed() -> None:
+    settings = Settings(servers={"a": Server(url="http://h")}, listen_host="10.0.0.1", allowed_hosts=("Gate.Example",))
+    assert settings.hosts == {"localhost", "127.0.0.1", "::1", "10.0.0.1", "gate.example"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"XDG_STATE_HOME": "/x/state"}, "/x/state/regate"),
+        ({"XDG_STATE_HOME": "relative", "HOME": "/home/u"}, "/home/u/.local/state/regate"),
+        ({"XDG_STATE_HOME": "", "HOME": "/home/u"}, "/home/u/.local/state/regate"),
+    ],
+)
+def test_default_state_follows_xdg(environment: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert default_state() == Path(expected)
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("10.0.0.1", False),
+        ("localhost.example", False),
+    ],
+)
+def test_is_loopback_by_address(host: str, local: bool) -> None:
+    assert is_loopback(host) is local
+
+
+def test_secret_written_out_is_read_and_not_shown() -> None:
+    secret = Secret.model_validate("Bearer s3cret")
+    assert secret.read() == "Bearer s3cret"
+    assert "s3cret" not in repr(secret)
+
+
+def test_secret_from_environment_and_file_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("from-file\n", encoding="utf-8")
+    assert Secret(env="UPSTREAM").read({"UPSTREAM": "from-env"}) == "from-env"
+    assert Secret(file=file).read() == "from-file"
+
+
+@pytest.mark.parametrize(
+    ("secret", "message"),
+    [
+        (Secret(env="UNSET"), "environment variable UNSET is unset or empty"),
+        (Secret(env="EMPTY"), "environment variable EMPTY is unset or empty"),
+        (Secret(env="LINES"), "holds a line break"),
+        (Secret(env="UNICODE"), "outside Latin-1"),
+        (Secret(file=Path("/nonexistent/token")), "cannot be read from /nonexistent/token: no such file or directory"),
+        (Secret(file=Path(os.devnull)), "file /dev/null is unset or empty"),
+    ],
+)
+def test_secret_that_cannot_be_had_says_where_it_should_be(secret: Secret, message: str) -> None:
+    environ = {"EMPTY": "", "LINES": "a\nEvil: b", "UNICODE": "snow ☃"}
+    with pytest.raises(SettingsError) as raised:
+        secret.read(environ)
+    assert message in str(raised.value)
+    assert "Evil" not in str(raised.value)
+
+
+def test_secret_in_a_file_that_is_no_text_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match="not UTF-8 text"):
+        Secret(file=file).read()
+
+
+def test_grant_token_from_environment_is_hashed() -> None:
+    grant = TokenGrant(server="a", policy=None, token_env="T")
+    assert grant.token({"T": TOKEN}) == TOKEN
+    assert grant.token_hash({"T": TOKEN}) == hashlib.sha256(TOKEN.encode()).hexdigest()
+
+
+def test_grant_token_from_file_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(f"{TOKEN}\n", encoding="ascii")
+    assert TokenGrant(server="a", policy="p", token_file=file).token() == TOKEN
+
+
+def test_grant_with_a_hash_knows_no_token() -> None:
+    grant = TokenGrant(server="a", policy="p", token_sha256="ab" * 32)
+    assert grant.token() is None
+    assert grant.token_hash() == "ab" * 32
+
+
+@pytest.mark.parametrize("token", ["short", "with a space in the middle", "ünïcödé-ünïcödé-ünïcödé"])
+def test_grant_token_that_is_weak_is_refused(token: str) -> None:
+    with pytest.raises(SettingsError, match="too weak") as raised:
+        TokenGrant(server="a", policy="p", token_env="T").token({"T": token})
+    assert token not in str(raised.value)
