@@ -190,6 +190,7 @@ class _Connection(asyncio.Protocol):
         self._body_bytes = 0
         self._head_done = False
         self._complete = False
+        self._keeps_alive = False
         self._interim = False
         self._paused = False
         self._streaming = False
@@ -209,15 +210,17 @@ class _Connection(asyncio.Protocol):
         self.silent = True
         waiter: asyncio.Future[Response] = self._loop.create_future()
         self._waiter = waiter
-        timer = None if timeout_s is None else self._loop.call_later(timeout_s, self._late, timeout_s)
+        timer = None if timeout_s is None else self._loop.call_later(timeout_s, self._late, waiter, timeout_s)
         transport.write(data)
         try:
             return await waiter
         except asyncio.CancelledError:
-            self.abort()
+            if waiter.cancelled() or self._streaming:
+                self.abort()
             raise
         finally:
-            self._waiter = None
+            if self._waiter is waiter:
+                self._waiter = None
             if timer is not None:
                 timer.cancel()
 
@@ -246,7 +249,7 @@ class _Connection(asyncio.Protocol):
 
     def release(self) -> None:
         """Parks the connection after a whole streamed body, or drops it."""
-        if self._complete and self._parser.should_keep_alive() and self.usable:
+        if self._complete and self._keeps_alive and self.usable:
             self._rest()
         else:
             self.abort()
@@ -311,13 +314,15 @@ class _Connection(asyncio.Protocol):
             self._headers.clear()
             return
         self._complete = True
+        self._keeps_alive = self._parser.should_keep_alive()
 
     def _wake(self) -> None:
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             if self._complete and self._head_done:
                 response = Response(self._status, self._headers, b"".join(self._body), None)
-                if self._transport is not None and self._parser.should_keep_alive():
+                self._waiter = None
+                if self._transport is not None and self._keeps_alive:
                     self._rest()
                 else:
                     self.abort()
@@ -338,9 +343,9 @@ class _Connection(asyncio.Protocol):
         self.idle_since = self._loop.time()
         self._park(self)
 
-    def _late(self, timeout_s: float) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(TimedOut(f"No answer within {timeout_s:g} s."))
+    def _late(self, waiter: "asyncio.Future[Response]", timeout_s: float) -> None:
+        if not waiter.done():
+            waiter.set_exception(TimedOut(f"No answer within {timeout_s:g} s."))
             self.abort()
 
     def _fail(self, message: str) -> None:

@@ -65,15 +65,15 @@ class Visibility:
         key = (grant.id, modern)
         if id_raw is not None and (known := self._known(key, data, id_raw)) is not None:
             return known
-        names = listing.names(data)
-        if names is None:
+        found = listing.read(data)
+        if found is None:
             return data
         self._inventory.learn(data)
         generation = self._generation()
-        seen = await self._decisions.visible(asker.visible(names))
+        seen = await self._decisions.visible(asker.visible(found.names))
         if grant.policy is not None and not seen.revision:
             raise DecisionUndefined("OPA does not hold this grant's policy.")
-        filtered = listing.filtered(data, frozenset(seen.names), modern=modern, ttl_cap_ms=self._ttl_cap_ms)
+        filtered = found.filtered(frozenset(seen.names), modern=modern, ttl_cap_ms=self._ttl_cap_ms)
         if id_raw is not None and len(data) <= _CACHED_BYTES:
             self._keep(key, generation, data, filtered, id_raw)
         return filtered

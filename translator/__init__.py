@@ -29,17 +29,20 @@ def parse(text: bytes, *, approval_map: Sequence[str] = ()) -> Program:
     return compile_policy(text, approval_map=approval_map)
 
 
-def translate(policies: Mapping[str, bytes], *, approval_map: Sequence[str] = ()) -> Bundle:
+def translate(
+    policies: Mapping[str, bytes], *, approval_map: Sequence[str] | Mapping[str, Sequence[str]] = ()
+) -> Bundle:
     """The bundle of all policies, by id: the same policies and map give the same bytes.
 
-    Shape: `approval_map` lists the exact `on_deny` texts that ask for a person's approval.
+    Shape: `approval_map` lists the exact `on_deny` texts that ask for a person's approval: for every policy, or by id.
     Raises: PolicyRejected with every problem of every policy.
     """
     programs = {}
     problems: list[Problem] = []
     for policy_id, text in policies.items():
         try:
-            programs[policy_id] = compile_policy(text, approval_map=approval_map, policy_id=policy_id)
+            texts = approval_map.get(policy_id, ()) if isinstance(approval_map, Mapping) else approval_map
+            programs[policy_id] = compile_policy(text, approval_map=texts, policy_id=policy_id)
         except PolicyRejected as rejected:
             problems.extend(rejected.problems)
     if problems:
