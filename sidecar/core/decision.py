@@ -2,20 +2,23 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from sidecar.errors import DecisionOffShape, DecisionUndefined
 
 Outcome = Literal["allow", "deny", "approval_required"]
-Window = Literal["minute", "hour", "day"] | int
+Window = Literal["minute", "hour", "day"] | Annotated[int, msgspec.Meta(ge=1, le=2_678_400)]
 
 NO_POLICY = "(no policy)"
 HIDDEN = "(hidden)"
 DEFAULT_DENY = "(default deny)"
 INVALID_ARGUMENTS = "(invalid arguments)"
 UNAVAILABLE = "(unavailable)"
+
+_EXPONENT = 1100
+"""Beyond the ±1000 that arguments and policies may have (policy-semantics section 4)."""
 
 
 class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,7 +72,7 @@ def parse(body: bytes) -> Decision:
     """
     try:
         decision = _decode_one(body).result
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise DecisionOffShape("OPA's answer is not a decision document.") from error
     if decision is None:
         raise DecisionUndefined("OPA has no decision for this call.")
@@ -83,7 +86,7 @@ def parse_many(body: bytes, count: int) -> list[Decision]:
     """
     try:
         decisions = _decode_many(body).result
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise DecisionOffShape("OPA's answer is not a list of decision documents.") from error
     if decisions is None:
         raise DecisionUndefined("OPA has no decisions for these calls.")
@@ -93,11 +96,23 @@ def parse_many(body: bytes, count: int) -> list[Decision]:
 
 
 def _consistent(decision: Decision) -> Decision:
+    if decision.ttl_s is not None and (decision.outcome != "approval_required" or decision.ttl_s < 1):
+        raise DecisionOffShape("OPA gave a time to live to what has none.")
     if decision.outcome == "allow":
         if decision.rule or decision.message or not decision.revision:
             raise DecisionOffShape("OPA allowed a call and named a rule, or no revision.")
-        if any(not limit.amounts or min(limit.amounts) < 0 for limit in decision.limits):
-            raise DecisionOffShape("OPA named a limit without a countable amount.")
-    elif not decision.rule or decision.limits:
-        raise DecisionOffShape("OPA refused a call without a rule, or with limits.")
+        if not all(map(_is_whole, decision.limits)):
+            raise DecisionOffShape("OPA named a limit without a name, a maximum or a countable amount.")
+    elif not decision.rule or not decision.message or decision.limits:
+        raise DecisionOffShape("OPA refused a call without a rule or a message, or with limits.")
     return decision
+
+
+def _is_whole(limit: Limit) -> bool:
+    named = limit.rule and limit.message and limit.counter
+    return bool(named and limit.amounts) and all(map(_is_countable, (limit.max, *limit.amounts)))
+
+
+def _is_countable(number: Decimal) -> bool:
+    """Not negative, and of a size at which sums stay exact (`core.limits`)."""
+    return number.is_finite() and number >= 0 and (not number or abs(number.adjusted()) <= _EXPONENT)

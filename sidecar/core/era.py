@@ -168,7 +168,7 @@ def _modern(message: Request, meta: dict[str, Json], headers: Headers, inventory
 
 
 def _said(headers: Headers, name: bytes, expected: Json) -> bool:
-    values = headers.get(name)
+    values = headers.get(name, ())
     return bool(values) and isinstance(expected, str) and values[0] == expected.encode()
 
 

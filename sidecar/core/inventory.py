@@ -17,21 +17,12 @@ _TOOLS = 10_000
 _ANNOTATION = "x-mcp-header"
 _TYPES = frozenset({"string", "integer", "boolean"})
 _is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
-_ONE = frozenset(
-    [
-        "items",
-        "contains",
-        "unevaluatedItems",
-        "additionalProperties",
-        "propertyNames",
-        "unevaluatedProperties",
-        "not",
-        "if",
-        "then",
-        "else",
-        "contentSchema",
-    ]
-)
+# fmt: off
+_ONE = frozenset((
+    "items", "contains", "unevaluatedItems", "additionalProperties", "propertyNames", "unevaluatedProperties", "not",
+    "if", "then", "else", "contentSchema",
+))
+# fmt: on
 _LIST = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 _MAP = frozenset({"patternProperties", "dependentSchemas", "$defs", "definitions"})
 

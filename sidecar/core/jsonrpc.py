@@ -19,66 +19,22 @@ TOOLS_CALL = "tools/call"
 TOOLS_LIST = "tools/list"
 
 _ENVELOPE = Known(("jsonrpc", "id", "method", "params", "result", "error"))
-_PARAMS = Known(
-    [
-        "_meta",
-        "argument",
-        "arguments",
-        "capabilities",
-        "clientInfo",
-        "context",
-        "cursor",
-        "data",
-        "elicitationId",
-        "includeContext",
-        "inputResponses",
-        "level",
-        "logger",
-        "maxTokens",
-        "message",
-        "messages",
-        "metadata",
-        "mode",
-        "modelPreferences",
-        "name",
-        "notifications",
-        "progress",
-        "progressToken",
-        "protocolVersion",
-        "reason",
-        "ref",
-        "requestId",
-        "requestState",
-        "requestedSchema",
-        "stopSequences",
-        "systemPrompt",
-        "task",
-        "taskId",
-        "temperature",
-        "toolChoice",
-        "tools",
-        "total",
-        "uri",
-        "url",
-    ]
-)
-_META = Known(
-    ["progressToken"]
-    + [
-        f"io.modelcontextprotocol/{name}"
-        for name in [
-            "protocolVersion",
-            "clientCapabilities",
-            "clientInfo",
-            "logLevel",
-            "subscriptionId",
-            "related-task",
-        ]
-    ]
-)
+# fmt: off
+_PARAMS = Known((
+    "_meta", "argument", "arguments", "capabilities", "clientInfo", "context", "cursor", "data", "elicitationId",
+    "includeContext", "inputResponses", "level", "logger", "maxTokens", "message", "messages", "metadata", "mode",
+    "modelPreferences", "name", "notifications", "progress", "progressToken", "protocolVersion", "reason", "ref",
+    "requestId", "requestState", "requestedSchema", "stopSequences", "systemPrompt", "task", "taskId", "temperature",
+    "toolChoice", "tools", "total", "uri", "url",
+))
+_META = Known((
+    "progressToken", "io.modelcontextprotocol/protocolVersion", "io.modelcontextprotocol/clientCapabilities",
+    "io.modelcontextprotocol/clientInfo", "io.modelcontextprotocol/logLevel", "io.modelcontextprotocol/subscriptionId",
+    "io.modelcontextprotocol/related-task",
+))
+# fmt: on
 _NO_PARAMS: dict[str, Json] = {}
 _NO_ID = b"null"
-_UNBROKEN = bytes.maketrans(b"\r\n", b"  ")
 _is_integer = re.compile(r"0|-?[1-9][0-9]{0,99}").fullmatch
 
 
@@ -164,11 +120,6 @@ def addressed(error: ProtocolError, message: Message) -> ProtocolError:
             return error.about(id_raw=_NO_ID, method=message.method)
         case Response():
             return error
-
-
-def one_line(raw: bytes) -> bytes:
-    """A parsed message on one line, as stdio needs it: line breaks in strict JSON stand only between tokens."""
-    return raw.translate(_UNBROKEN)
 
 
 def _message(raw: bytes, message: dict[str, Json]) -> Message:

@@ -52,7 +52,7 @@ def claims(limits: Sequence[Limit], server: str, grant: str, session: str | None
         length = window_s(limit.window)
         start = at - at % length
         amount = Decimal(0)
-        for part in limit.amounts:
+        for part in filter(None, limit.amounts):  # a zero such as 0e-900 would only lengthen the sum
             amount = add(amount, part)
         made.append(Claim(_key(limit, length, server, grant, session), start, start + length, amount, limit.max))
     return made

@@ -16,27 +16,13 @@ from sidecar.errors import Malformed, ProtocolError
 
 METHOD_NOT_FOUND = -32601
 _POLICED = frozenset({TOOLS_CALL, TOOLS_LIST})
-_HARMLESS = frozenset(
-    [
-        "completion/complete",
-        "initialize",
-        "logging/setLevel",
-        "ping",
-        "prompts/get",
-        "prompts/list",
-        "resources/list",
-        "resources/read",
-        "resources/subscribe",
-        "resources/templates/list",
-        "resources/unsubscribe",
-        "server/discover",
-        "subscriptions/listen",
-        "tasks/cancel",
-        "tasks/get",
-        "tasks/list",
-        "tasks/result",
-    ]
-)
+# fmt: off
+_HARMLESS = frozenset((
+    "completion/complete", "initialize", "logging/setLevel", "ping", "prompts/get", "prompts/list", "resources/list",
+    "resources/read", "resources/subscribe", "resources/templates/list", "resources/unsubscribe", "server/discover",
+    "subscriptions/listen", "tasks/cancel", "tasks/get", "tasks/list", "tasks/result",
+))
+# fmt: on
 
 
 class ToolCall(msgspec.Struct, frozen=True):
