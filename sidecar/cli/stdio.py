@@ -31,8 +31,11 @@ def stdio(
     COMMAND is the server to start. Nothing but MCP messages goes to stdout.
     """
     from sidecar.cli.gateway import serve_stdio
+    from sidecar.settings_file import Override
 
     single = Single(policy, command, name=name, env=env or (), approval_map=approval_map, state=state_directory(state))
-    settings = single.settings("stdio")
+    settings = single.settings(
+        "stdio", [Override("auth", False, "stdio"), Override("listen_host", "localhost", "stdio")]
+    )
     command_line(command)
     serve_stdio(settings)
