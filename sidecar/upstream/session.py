@@ -1,0 +1,86 @@
+"""The handshake era over stdio: one child for one session, its messages as they are. Source: mcp-gateway.md G40."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from sidecar.core import denial, splice
+from sidecar.ports import Outgoing, Reply
+from sidecar.upstream import journal
+from sidecar.upstream.calls import EVENT_STREAM, JSON, Call, Message, Stream
+from sidecar.upstream.child import Command, Death
+from sidecar.upstream.conversation import Conversation, Id
+from sidecar.upstream.mailbox import Letter, Mailbox
+
+_PROGRESS = "notifications/progress"
+
+
+class Session(Conversation):
+    """A child that serves one client.
+
+    What the server says on its own goes to the listener; as long as there is none, to the stream of the newest
+    request, and between requests it is kept. Progress stays with the request that asked for it.
+    """
+
+    def __init__(self, command: Command, answer_timeout_s: float | None, ended: Callable[[], None]) -> None:
+        super().__init__(command, answer_timeout_s, ended)
+        self._outbox = Mailbox()
+        self._listener: int | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is under way or a client listens."""
+        return super().is_busy or self._listener is not None
+
+    async def send(self, message: Outgoing) -> Reply:
+        """The answer to a request; 202 for anything else. Raises: UpstreamError."""
+        if message.method is None or message.id is None:
+            await self.tell(message.raw)
+            return Reply(202, body=b"")
+        id_raw = msgspec.json.encode(message.id)
+        if message.id in self._calls:
+            return Reply(400, JSON, body=denial.error(id_raw, -32600, "This request id is already under way."))
+        token_raw = splice.get(message.raw, "params", "_meta", "progressToken")
+        return await self.ask(message.id, Call(message.method, id_raw, token_raw), message.raw)
+
+    def listen(self) -> Reply:
+        """The stream of what the server says on its own. A second listener takes the place of the first."""
+        reader = self._listener = self._outbox.attach()
+
+        def leave(_error: BaseException) -> None:
+            if self._listener == reader:
+                self._listener = None
+
+        return Reply(200, EVENT_STREAM, events=Stream(lambda: self._outbox.take(reader), leave))
+
+    def died(self, death: Death) -> None:
+        self._outbox.close()
+        super().died(death)
+
+    def _route(self, line: bytes, message: Message) -> None:
+        droppable = message.id is None
+        call = self._interested(line, message)
+        mailbox = self._outbox if call is None else call.mailbox
+        if mailbox.put(Letter(line, droppable=droppable)):
+            return
+        journal.warning("server_message_dropped", server=self._command.name, fault="nobody reads")
+        if not droppable and self._child is not None:
+            refusal = denial.error(msgspec.json.encode(message.id), -32603, "Nobody listens to this session.")
+            self._child.write_soon(refusal)
+
+    def _interested(self, line: bytes, message: Message) -> Call | None:
+        if message.method == _PROGRESS:
+            token = splice.scalar(splice.get(line, "params", "progressToken"))
+            for call in self._calls.values():
+                if token is not None and splice.scalar(call.token_raw) == token:
+                    return call
+        if self._listener is not None:
+            return None
+        return next((call for call in reversed(self._calls.values()) if call.method != "initialize"), None)
+
+    def _cancellation(self, key: Id, call: Call, *, timed_out: bool) -> bytes | None:
+        """A client that hangs up may come back, so only a time-out cancels (G24); `initialize` never is."""
+        if not timed_out or call.method == "initialize":
+            return None
+        params = {"requestId": key, "reason": "The gateway waited too long."}
+        return msgspec.json.encode({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
