@@ -1,0 +1,80 @@
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sidecar.health import About, Health, PolicyState, ServerState, status
+
+POLICY = PolicyState("p", "policy.json", "sha256:1")
+STARTED = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_health_with_all_in_place_is_ready() -> None:
+    health = Health([POLICY], {"p": "sha256:1", "left": "sha256:0"})
+    assert health.ready
+    assert health.document() == {"ready": True, "reasons": []}
+
+
+@pytest.mark.parametrize(
+    ("policies", "opa", "store_problem", "audit_healthy", "reasons"),
+    [
+        ([POLICY], None, "", True, ["OPA does not answer"]),
+        ([POLICY], {}, "", True, ["OPA does not hold policy p"]),
+        ([POLICY], {"p": "sha256:0"}, "", True, ["OPA holds another revision of policy p"]),
+        ([PolicyState("p", "f", None, "bad")], {}, "", True, ["policy p was rejected"]),
+        ([], {}, "no space left", True, ["the store cannot be written: no space left"]),
+        ([], {}, "", False, ["the audit log cannot be written"]),
+        (
+            [POLICY, PolicyState("q", "f", "sha256:2")],
+            None,
+            "gone",
+            False,
+            ["OPA does not answer", "the store cannot be written: gone", "the audit log cannot be written"],
+        ),
+    ],
+)
+def test_health_with_something_missing_tells_every_reason(
+    policies: list[PolicyState],
+    opa: Mapping[str, str] | None,
+    store_problem: str,
+    audit_healthy: bool,
+    reasons: list[str],
+) -> None:
+    health = Health(policies, opa, store_problem, audit_healthy)
+    assert not health.ready
+    assert health.document() == {"ready": False, "reasons": reasons}
+
+
+def test_health_with_a_bad_file_is_ready_while_the_last_good_policy_is_held() -> None:
+    assert Health([PolicyState("p", "f", "sha256:1", "line 3 is wrong")], {"p": "sha256:1"}).ready
+
+
+def test_status_says_all_of_it() -> None:
+    health = Health([POLICY], {"p": "sha256:1"})
+    about = About("0.1.0", 7, "http://127.0.0.1:8700", STARTED, "/state", "/opa", 2)
+    servers = [ServerState("git", "stdio"), ServerState("web", "http", "does not answer")]
+    document = status(health, about, servers, {"allowed": 3}, STARTED + timedelta(seconds=90.7))
+    assert document == {
+        "ready": True,
+        "reasons": [],
+        "version": "0.1.0",
+        "pid": 7,
+        "url": "http://127.0.0.1:8700",
+        "up_s": 90,
+        "servers": [
+            {"name": "git", "transport": "stdio", "problem": ""},
+            {"name": "web", "transport": "http", "problem": "does not answer"},
+        ],
+        "policies": [{"id": "p", "file": "policy.json", "revision": "sha256:1", "held": "sha256:1", "problem": ""}],
+        "opa": {"answers": True, "binary": "/opa", "restarts": 2},
+        "store": {"folder": "/state", "writable": True, "problem": "", "audit": True},
+        "calls": {"allowed": 3},
+    }
+
+
+def test_status_without_opa_holds_nothing() -> None:
+    about = About("0.1.0", 7, "http://x", STARTED, "/state", "/opa")
+    document = status(Health([POLICY], None, "full", False), about, [], {}, STARTED)
+    assert document["policies"][0]["held"] is None
+    assert document["opa"]["answers"] is False
+    assert document["store"] == {"folder": "/state", "writable": False, "problem": "full", "audit": False}
