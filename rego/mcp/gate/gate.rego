@@ -65,7 +65,9 @@ _hides(name) if policies[input.policy].hide[name]
 
 _hides(_) if policies[input.policy].hide["*"]
 
-_hidden if _hides(input.tool)
+_hidden if policies[input.policy].hide[input.tool]
+
+_hidden if policies[input.policy].hide["*"]
 
 _permitted if policies[input.policy].tools[input.tool]
 
@@ -91,11 +93,14 @@ _denied(rule, message) := {"outcome": "deny", "rule": rule, "message": message, 
 
 # A `stop` is [step, index, outcome, rule id, message] with, at times, the seconds that an approval stays
 # good: the smallest is the first in the order of evaluation. A granted approval lifts only what asks for one.
-_first := min(policies[input.policy].stop) if not _granted
+_first := min(policies[input.policy].stop) if not input.approval
 
-_first := min([stop | some stop in policies[input.policy].stop; stop[2] != "approval_required"]) if _granted
+_first := min([stop | some stop in policies[input.policy].stop; not _lifted(stop)]) if input.approval
 
-_granted if input.approval.state == "granted"
+_lifted(stop) if {
+	stop[2] == "approval_required"
+	input.approval.state == "granted"
+}
 
 _refused if input.approval.state == "refused"
 

@@ -162,7 +162,7 @@ test_hold_names_the_seconds_where_the_rule_does if {
 }
 
 test_hold_in_any_other_state_of_an_approval if {
-	every approval in [{"state": "pending"}, {"state": "GRANTED"}, {"state": true}, {"state": null}, {}, "granted", true, null] {
+	every approval in [{"state": "pending"}, {"state": "GRANTED"}, {"state": true}, {"state": null}, {}, "granted", true, false, null] {
 		_decide(object.union(_call("shut", "pay"), {"approval": approval})).outcome == "approval_required"
 	}
 }
