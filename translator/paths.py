@@ -21,7 +21,9 @@ def path(node: Node, report: Report) -> tuple[str, ...]:
     root, *segments = text.split(".")
     if root != ROOT:
         report.add(node, f"the path {quote(text)} does not start with {quote('args.')}", _hint(text))
-    elif not segments or not all(segments):
+    elif not segments:
+        report.add(node, f"the path {quote(text)} names no argument", "write args.name")
+    elif not all(segments):
         report.add(node, f"the path {quote(text)} has an empty segment", "write args.name, or args.list.*.name")
     elif len(segments) > MAX_SEGMENTS:
         report.add(node, f"the path has {len(segments)} segments, more than {MAX_SEGMENTS}")

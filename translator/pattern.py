@@ -22,11 +22,11 @@ _MAX_CHAIN = 150
 _CHAR = r"(?:\\.|[^\]\\])"
 _UNICODE = r"\\[pP](?:\{[^}]*\}|.)"
 _TOKEN = re.compile(
-    rf"(?P<literal>\\Q(?:(?!\\E).)*+(?:\\E)?)"
+    r"(?P<literal>\\Q.*?(?:\\E|\Z))"
     rf"|(?P<unicode>{_UNICODE})"
     rf"|(?P<escape>\\.)"
     rf"|(?P<klass>\[\^?(?:\](?:-(?!\]){_CHAR})?)?"
-    rf"(?:\[:\^?[a-z]+:\]|{_UNICODE}|\\[dDsSwW]|{_CHAR}(?:-(?!\]){_CHAR})?)*+\])"
+    rf"(?:\[:\^?[a-z]+:\]|{_UNICODE}|\\[dDsSwW]|{_CHAR}(?:-(?!\]){_CHAR})?)*\])"
     rf"|(?P<open>\((?:\?P?<(?P<name>[^>]*)>)?)"
     rf"|(?P<repeat>\{{[0-9]+(?:,[0-9]*)?\}})"
     rf"|(?P<bar>\|)|(?P<close>\))",

@@ -15,12 +15,13 @@ from translator.tree import FAULT, Node
 MAX_DEPTH = 128
 MAX_BYTES = 8 * 1024 * 1024
 _SPACE = re.compile(r"[ \t\n\r]++")
-_STRING = re.compile(r'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+"')
-_STRING_START = re.compile(r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*+')
+_SPECIAL = re.compile(r'["\\\x00-\x1f]')
+_ESCAPES = re.compile(r'(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+){1,256}')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?(?![0-9A-Za-z.+-])")
 _WORD = re.compile(r"[A-Za-z0-9_.+-]++")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ROOT = "a JSON object"
+_UNCLOSED = "a string without its closing quote"
 _WORDS = {"true": True, "false": False, "null": None}
 _HINTS = {
     "'": "strings and names stand in double quotes",
@@ -180,27 +181,22 @@ class _Reader:
             self._report.fault(node, "number out of range", limits)
 
     def _string(self) -> str:
-        match = _STRING.match(self._text, self._at)
-        if match is None:
-            raise self._bad_string()
-        start, self._at = self._at, match.end()
-        token = match.group()
+        start, end = self._at, self._at + 1
+        while (special := _SPECIAL.search(self._text, end)) and special.group() != '"':
+            escapes = _ESCAPES.match(self._text, special.start())
+            if escapes is None:
+                raise _bad_string(start, special)
+            end = escapes.end()
+        if special is None:
+            raise _Unreadable(start, _UNCLOSED)
+        self._at = special.end()
+        token = self._text[start : self._at]
         if "\\" not in token:
             return token[1:-1]
         value: str = json.loads(token)
         if _SURROGATE.search(value):
             raise _Unreadable(start, "an unpaired surrogate in a string", "write the character itself")
         return value
-
-    def _bad_string(self) -> _Unreadable:
-        match = _STRING_START.match(self._text, self._at)
-        at = match.end() if match else self._at
-        char = self._text[at : at + 1]
-        if char == "\\":
-            return _Unreadable(at, "an unknown escape in a string", 'a backslash itself is written "\\\\"')
-        if char in ("", "\n", "\r"):
-            return _Unreadable(self._at, "a string without its closing quote")
-        return _Unreadable(at, f"the control character U+{ord(char):04X} in a string", "write it as an escape")
 
     def _peek(self) -> str:
         """The next character that is not white space; empty at the end."""
@@ -221,3 +217,12 @@ class _Reader:
         if not hint and wanted == _ROOT:
             hint = "a policy is one JSON object; YAML is not read here"
         return _Unreadable(self._at, f"expected {wanted}, found {quote(word)}", hint)
+
+
+def _bad_string(start: int, special: "re.Match[str]") -> _Unreadable:
+    at, char = special.start(), special.group()
+    if char == "\\":
+        return _Unreadable(at, "an unknown escape in a string", 'a backslash itself is written "\\\\"')
+    if char in "\r\n":
+        return _Unreadable(start, _UNCLOSED)
+    return _Unreadable(at, f"the control character U+{ord(char):04X} in a string", "write it as an escape")
