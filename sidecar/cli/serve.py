@@ -15,6 +15,7 @@ from sidecar.cli.single import (
     Single,
     command_line,
 )
+from sidecar.cli.stores import state_store
 from sidecar.cli.terminal import StateOption, note, printable, refuse, say, state_directory
 
 if TYPE_CHECKING:
@@ -131,11 +132,27 @@ def serve(
     from sidecar.settings_file import load
 
     settings = load(config, list(_overrides(listen, state, ready_file, no_auth)))
+    _require_a_grant(settings)
 
     def greet(served: "Ready") -> None:
         _greet_serve(config, settings, served)
 
     serve_http(settings, None, greet)
+
+
+def _require_a_grant(settings: "Settings") -> None:
+    """Raises: SettingsError when other machines could connect, and no token was ever made to tell them apart."""
+    from sidecar.errors import SettingsError
+    from sidecar.grants.sqlite import SqliteGrants
+
+    if settings.is_local or settings.grants:
+        return
+    with state_store(settings.state, make=True) as database:
+        if all(grant.revoked_at is not None for grant in SqliteGrants(database).list()):
+            raise SettingsError(
+                f"listening on {settings.listen_host} needs a grant first, and there is none",
+                hint="Make one with `regate grants create`, or listen on 127.0.0.1.",
+            )
 
 
 def listen_address(text: str) -> tuple[str, int]:

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from sidecar import __version__
 from sidecar.cli.terminal import FormatOption, StateOption, note, printable, say, state_directory
-from sidecar.errors import SidecarError
+
+if TYPE_CHECKING:
+    from sidecar.statedir import Gateway
 
 _EXAMPLE = """\b
 Examples:
@@ -17,12 +20,6 @@ Examples:
 Exit code 0: every gateway found is ready; 1: none runs, or one is not ready.
 """
 _ANSWER_S = 5.0
-
-
-class NoAnswer(SidecarError):
-    """A gateway that should run did not say how it is."""
-
-    code = "no_answer"
 
 
 def add(app: typer.Typer) -> None:
@@ -43,18 +40,19 @@ def status(state: StateOption = None, output: FormatOption = "text") -> None:
         note(f"regate: no gateway runs on {printable(str(folder))}.")
         raise typer.Exit(1)
     token = statedir.operator_token(folder)
-    documents = [_ask(gateway, token) for gateway in gateways]
+    documents = [document for gateway in gateways if (document := _ask(gateway, token)) is not None]
     if output == "json":
         say(json.dumps(documents, ensure_ascii=False, indent=2))
     else:
         for document in documents:
             for line in _lines(document):
                 say(printable(line))
-    if not all(document.get("ready") for document in documents):
+    if len(documents) < len(gateways) or not all(document["ready"] for document in documents):
         raise typer.Exit(1)
 
 
-def _ask(gateway: Any, token: str) -> dict[str, Any]:
+def _ask(gateway: "Gateway", token: str) -> dict[str, Any] | None:
+    """What a gateway says of itself, or None after telling that it says nothing we understand."""
     import http.client
     from urllib.parse import urlsplit
 
@@ -69,8 +67,10 @@ def _ask(gateway: Any, token: str) -> dict[str, Any]:
         document = None
     finally:
         connection.close()
-    if not isinstance(document, dict):
-        raise NoAnswer(f"the gateway with process id {gateway.pid} does not tell its status", hint="Look at its log.")
+    if not isinstance(document, dict) or document.get("version") != __version__:
+        why = "is of another version" if isinstance(document, dict) else "does not tell its status; look at its log"
+        note(f"regate: the gateway with process id {gateway.pid} {why}.")
+        return None
     return document
 
 
