@@ -282,11 +282,11 @@ def _connect(path: Path, mode: Literal["ro", "rw"], timeout_s: float = 0) -> sql
 
 
 def _prepare(connection: sqlite3.Connection, name: str, kind: Kind) -> None:
+    connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES[kind]}")
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise StoreError(f"{name} cannot have a write-ahead log.", hint="Keep the state directory on a local disk.")
-    connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     migrations = schema.migrations(kind)
     ours = migrations[-1][0]

@@ -24,7 +24,10 @@ class Presence:
         self._log = f"{path}-wal"
         self._files = [f"{path}{suffix}" for suffix in suffixes]
         self._settled: tuple[int, int, int] | None = None
-        self._opened = self._identities()
+        try:
+            self._opened = self._identities()
+        except OSError as error:
+            raise self._gone() from error
 
     def check(self) -> None:
         """Raises: StoreError (removed, or replaced)."""
@@ -34,13 +37,11 @@ class Presence:
             if at == self._settled:
                 return
             self._settled = None
-            if self._identities() != self._opened:
-                raise FileNotFoundError
+            same = self._identities() == self._opened
         except OSError as error:
-            raise StoreError(
-                f"{self._name} was removed or replaced while in use.",
-                hint="Put it back. A restart without it begins with an empty store, so limits start from zero.",
-            ) from error
+            raise self._gone() from error
+        if not same:
+            raise self._gone()
         if time.time_ns() - folder.st_mtime_ns > _SETTLED_NS:
             self._settled = at
 
@@ -49,6 +50,12 @@ class Presence:
         with contextlib.suppress(OSError):
             return Path(self._log).stat().st_size
         return 0
+
+    def _gone(self) -> StoreError:
+        return StoreError(
+            f"{self._name} was removed or replaced while in use.",
+            hint="Put it back. A restart without it begins with an empty store, so limits start from zero.",
+        )
 
     def _identities(self) -> list[tuple[int, int]]:
         found = [Path(name).stat() for name in self._files]

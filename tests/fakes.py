@@ -1,0 +1,251 @@
+"""In-memory fakes of the ports. All write what is asked of them to one tape, as one word each.
+
+A test hands the same list to every fake and asserts the order of effects:
+`["ask", "reserve", "forward", "rollback", "record"]`. A fake whose `error` is set raises it.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from sidecar.core.decision import Decision
+from sidecar.core.limits import Claim, add, subtract
+from sidecar.core.record import AuditRecord
+from sidecar.ports import (
+    Answered,
+    ApprovalRequest,
+    Event,
+    Grant,
+    Headers,
+    Outgoing,
+    Refused,
+    Reply,
+    Reservation,
+    Visible,
+)
+
+Tape = list[str]
+START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+ALLOWED = Decision("allow", "", "", "sha256:fake", [])
+
+
+async def events(*messages: bytes) -> AsyncIterator[Event]:
+    """Messages as a stream, for `Reply(events=…)`."""
+    for message in messages:
+        yield Event(message, b"data: " + message + b"\n\n")
+
+
+@dataclass
+class FakeClock:
+    """Stands still until told to `advance`."""
+
+    at: datetime = START
+
+    def now(self) -> datetime:
+        return self.at
+
+    def advance(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+@dataclass
+class FakeDecisionPoint:
+    """Tape: `ask`, `list`. Gives `decisions` in turn, the last one for ever; sees all names but `hidden`.
+
+    `listed` says which names a list query is about; without it, all of `names`.
+    """
+
+    tape: Tape = field(default_factory=list)
+    decisions: Sequence[Decision] = (ALLOWED,)
+    names: Sequence[str] = ()
+    listed: Callable[[bytes], Sequence[str]] | None = None
+    hidden: frozenset[str] = frozenset()
+    revision: str = "sha256:fake"
+    error: Exception | None = None
+    queries: list[bytes] = field(default_factory=list)
+    asked: int = 0
+
+    async def decide(self, query: bytes) -> Decision:
+        self.tape.append("ask")
+        self.queries.append(query)
+        if self.error is not None:
+            raise self.error
+        self.asked += 1
+        return self.decisions[min(self.asked, len(self.decisions)) - 1]
+
+    async def visible(self, query: bytes) -> Visible:
+        self.tape.append("list")
+        self.queries.append(query)
+        if self.error is not None:
+            raise self.error
+        names = self.names if self.listed is None else self.listed(query)
+        return Visible([name for name in names if name not in self.hidden], self.revision)
+
+
+@dataclass
+class FakeCounters:
+    """Tape: `reserve`, `rollback`. `values` is keyed by (counter key, window start)."""
+
+    tape: Tape = field(default_factory=list)
+    error: Exception | None = None
+    values: dict[tuple[str, int], Decimal] = field(default_factory=dict)
+
+    async def reserve(self, claims: Sequence[Claim]) -> Reservation | Refused:
+        self.tape.append("reserve")
+        if self.error is not None:
+            raise self.error
+        amounts: dict[tuple[str, int], Decimal] = {}
+        ends: dict[tuple[str, int], int] = {}
+        for index, claim in enumerate(claims):
+            at = (claim.key, claim.window_start)
+            if add(self.values.get(at, Decimal(0)), claim.amount) > claim.max:
+                return Refused(index)
+            amounts[at] = max(amounts.get(at, claim.amount), claim.amount)
+            ends[at] = claim.window_end
+        for at, amount in amounts.items():
+            self.values[at] = add(self.values.get(at, Decimal(0)), amount)
+        return Reservation(tuple((*at, ends[at], str(amount)) for at, amount in amounts.items()))
+
+    async def rollback(self, reservation: Reservation, now: datetime) -> None:
+        self.tape.append("rollback")
+        if self.error is not None:
+            raise self.error
+        for key, start, end, amount in reservation.taken:
+            if now.timestamp() < end and (key, start) in self.values:
+                self.values[key, start] = max(subtract(self.values[key, start], Decimal(amount)), Decimal(0))
+
+
+@dataclass
+class _Held:
+    id: str
+    request: ApprovalRequest
+    state: str
+    expires: datetime
+
+
+@dataclass
+class FakeApprovals:
+    """Tape: `find`, `open`, `take`, `give_back`. People answer through `approve` and `refuse`."""
+
+    tape: Tape = field(default_factory=list)
+    error: Exception | None = None
+    held: list[_Held] = field(default_factory=list)
+
+    async def find(self, fingerprint: str, now: datetime) -> Answered | None:
+        self._write("find")
+        for one in reversed(self.held):
+            if one.request.fingerprint == fingerprint and one.expires > now:
+                match one.state:
+                    case "pending" | "approved" | "refused" as state:
+                        return Answered(one.id, state, one.request.rule, one.request.revision)
+        return None
+
+    async def open(self, request: ApprovalRequest, now: datetime) -> str:
+        self._write("open")
+        for one in self.held:
+            if one.request.fingerprint == request.fingerprint and one.state == "pending" and one.expires > now:
+                return one.id
+        opened = _Held(f"apr_{len(self.held) + 1}", request, "pending", now + timedelta(seconds=request.ttl_s))
+        self.held.append(opened)
+        return opened.id
+
+    async def take(self, approval_id: str, now: datetime) -> bool:
+        self._write("take")
+        return self._move(approval_id, "approved", "used", now)
+
+    async def give_back(self, approval_id: str) -> None:
+        self._write("give_back")
+        self._move(approval_id, "used", "approved", datetime.min.replace(tzinfo=UTC))
+
+    def approve(self, approval_id: str, by: str, now: datetime) -> str:
+        return self._answer(approval_id, "approved", now)
+
+    def refuse(self, approval_id: str, by: str, now: datetime) -> str:
+        return self._answer(approval_id, "refused", now)
+
+    def _write(self, word: str) -> None:
+        self.tape.append(word)
+        if self.error is not None:
+            raise self.error
+
+    def _answer(self, approval_id: str, state: str, now: datetime) -> str:
+        if not self._move(approval_id, "pending", state, now):
+            states = [one.state for one in self.held if one.id == approval_id]
+            return "unknown" if not states else "expired" if states == ["pending"] else "answered"
+        for one in self.held:
+            if one.id == approval_id:
+                one.expires = now + timedelta(seconds=one.request.ttl_s)
+        return "done"
+
+    def _move(self, approval_id: str, old: str, new: str, now: datetime) -> bool:
+        for one in self.held:
+            if one.id == approval_id and one.state == old and one.expires > now:
+                one.state = new
+                return True
+        return False
+
+
+@dataclass
+class FakeAudit:
+    """Tape: `record`."""
+
+    tape: Tape = field(default_factory=list)
+    healthy: bool = True
+    records: list[AuditRecord] = field(default_factory=list)
+    closed: bool = False
+
+    def append(self, record: AuditRecord) -> None:
+        self.tape.append("record")
+        self.records.append(record)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class FakeGrants:
+    """Nothing on the tape: a token is resolved before a call begins."""
+
+    tape: Tape = field(default_factory=list)
+    by_token: dict[bytes, Grant] = field(default_factory=dict)
+    error: Exception | None = None
+
+    def resolve(self, token: bytes) -> Grant | None:
+        if self.error is not None:
+            raise self.error
+        return self.by_token.get(token)
+
+
+@dataclass
+class FakeUpstream:
+    """Tape: `forward`, `listen`, `end`. Gives `replies` in turn, the last one for ever; an exception is raised."""
+
+    tape: Tape = field(default_factory=list)
+    replies: Sequence[Reply | Exception] = (Reply(200, body=b'{"jsonrpc":"2.0","id":1,"result":{}}'),)
+    sent: list[Outgoing] = field(default_factory=list)
+    closed: bool = False
+    answered: int = 0
+
+    async def send(self, message: Outgoing) -> Reply:
+        self.tape.append("forward")
+        self.sent.append(message)
+        return self._next()
+
+    async def listen(self, headers: Headers, session: str | None) -> Reply:
+        self.tape.append("listen")
+        return self._next()
+
+    async def end(self, headers: Headers, session: str | None) -> Reply:
+        self.tape.append("end")
+        return self._next()
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def _next(self) -> Reply:
+        self.answered += 1
+        reply = self.replies[min(self.answered, len(self.replies)) - 1]
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
