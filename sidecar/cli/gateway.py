@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from sidecar import statedir, telemetry
-from sidecar.cli.terminal import note, printable
+from sidecar.cli.findings import lines
+from sidecar.cli.terminal import note
 from sidecar.errors import SettingsError, SidecarError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def serve_http(settings: "Settings", token: str | None, greet: Callable[["Ready"
             with contextlib.suppress(OSError):
                 greet(served)
 
-        _until_stopped(run_http(settings, ready=ready), f"{settings.listen_host}:{settings.listen_port}")
+        _until_stopped(run_http(settings, ready=ready), settings)
 
 
 def serve_stdio(settings: "Settings") -> None:
@@ -49,7 +50,7 @@ def serve_stdio(settings: "Settings") -> None:
     telemetry.configure(settings.log_level)
     from sidecar.wiring import run_stdio
 
-    _until_stopped(run_stdio(settings), "stdio")
+    _until_stopped(run_stdio(settings), settings)
 
 
 @contextlib.contextmanager
@@ -62,7 +63,7 @@ def _ready_file(path: Path, served: "Ready", token: str | None) -> Any:
         path.unlink(missing_ok=True)
 
 
-def _until_stopped(serving: Coroutine[Any, Any, None], where: str) -> None:
+def _until_stopped(serving: Coroutine[Any, Any, None], settings: "Settings") -> None:
     import uvloop
 
     try:
@@ -70,7 +71,7 @@ def _until_stopped(serving: Coroutine[Any, Any, None], where: str) -> None:
     except (KeyboardInterrupt, asyncio.CancelledError):
         return
     except Exception as error:
-        _explain(_cause(error), where)
+        _explain(_cause(error), settings)
 
 
 async def _stoppable(serving: Coroutine[Any, Any, None]) -> None:
@@ -100,18 +101,20 @@ def _cause(error: Exception) -> Exception:
     return error
 
 
-def _explain(error: Exception, where: str) -> NoReturn:
+def _explain(error: Exception, settings: "Settings") -> NoReturn:
     """Raises: what says best what happened."""
     from translator import PolicyRejected
 
     if isinstance(error, PolicyRejected):
         for problem in error.problems:
-            note(printable(str(problem)))
+            policy = settings.policies.get(problem.policy)
+            for line in lines(problem, policy.file if policy is not None else None):
+                note(line)
         raise SettingsError("the policy was rejected", hint=error.hint) from error
     if isinstance(error, SidecarError):
         raise error
     if isinstance(error, OSError) and error.errno in _BIND_REASONS:
-        reason = _BIND_REASONS[error.errno]
+        where, reason = f"{settings.listen_host}:{settings.listen_port}", _BIND_REASONS[error.errno]
         raise SettingsError(f"cannot listen on {where}: {reason}", hint="Choose another with --listen.") from error
     raise error
 

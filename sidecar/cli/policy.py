@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sidecar.cli.findings import lines
 from sidecar.cli.terminal import printable, refuse, say
 from sidecar.errors import SidecarError
 
 if TYPE_CHECKING:
     from translator import Bundle
-    from translator.errors import Problem
 
 PoliciesArgument = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, hidden=True)]
 MapOption = Annotated[
@@ -85,7 +85,8 @@ def _translated(policies: Sequence[Path], approval_map: Sequence[str]) -> "Bundl
         return translate({id_: _bytes(path) for id_, path in paths.items()}, approval_map=approval_map)
     except PolicyRejected as error:
         for problem in error.problems:
-            _tell(paths.get(problem.policy), problem)
+            for line in lines(problem, paths.get(problem.policy)):
+                say(line)
     return None
 
 
@@ -107,12 +108,3 @@ def _bytes(path: Path) -> bytes:
 
 def _failed(path: Path, done: str, error: OSError) -> FileFailed:
     return FileFailed(f"{path} cannot be {done}: {(error.strerror or 'failed').lower()}")
-
-
-def _tell(path: Path | None, problem: "Problem") -> None:
-    """A finding is the command's result, hence on stdout; without a path it is about the policies together."""
-    where = f"{path}:{problem.line}:{problem.column}" if path is not None else problem.policy
-    pointer = f" {problem.pointer}:" if problem.pointer else ""
-    say(printable(f"{where}:{pointer} {problem.message}"))
-    if problem.hint:
-        say(printable(f"  hint: {problem.hint}"))

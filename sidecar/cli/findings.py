@@ -1,0 +1,19 @@
+"""A policy's problems as lines: `PATH:LINE:COLUMN: POINTER: MESSAGE`, then a hint. Judges nothing."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sidecar.cli.terminal import printable
+
+if TYPE_CHECKING:
+    from translator.errors import Problem
+
+
+def lines(problem: "Problem", path: Path | None) -> Iterator[str]:
+    """What to print of one problem. Without a path it is about the policies together."""
+    where = f"{path}:{problem.line}:{problem.column}" if path is not None else problem.policy or "policies"
+    pointer = f" {problem.pointer}:" if problem.pointer else ""
+    yield printable(f"{where}:{pointer} {problem.message}")
+    if problem.hint:
+        yield printable(f"  hint: {problem.hint}")
