@@ -5,6 +5,7 @@ Nothing here knows policy; what OPA shall hold lies in `BUNDLE` before it starts
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -103,6 +104,7 @@ class OpaProcess:
         self._pace = pace or Pace()
         self._process: asyncio.subprocess.Process | None = None
         self._supervisor: asyncio.Task[None] | None = None
+        self._claim: int | None = None
         self._reader: asyncio.Task[None] | None = None
         self._lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._log = structlog.get_logger("sidecar.opa")
@@ -122,6 +124,7 @@ class OpaProcess:
     async def start(self) -> None:
         """Returns once OPA answers with the bundle's revisions. Raises: OpaUnreachable, in OPA's own words."""
         try:
+            self._claim = _claimed(self._directory)
             process = await self._spawn()
             await self._answers(process)
         except BaseException:
@@ -139,6 +142,9 @@ class OpaProcess:
                 await self._end(self._process)
         finally:
             shutil.rmtree(self._directory, ignore_errors=True)
+            if self._claim is not None:
+                os.close(self._claim)
+                self._claim = None
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         self._lines.clear()
@@ -267,6 +273,13 @@ class OpaProcess:
             await asyncio.wait({self._reader}, timeout=self._pace.stop_s)
             self._reader.cancel()
         return " ".join(" ".join(self._lines).split())[:_WORDS_CHARACTERS] or "OPA said nothing."
+
+
+def _claimed(directory: Path) -> int:
+    """A lock on the folder, which keeps systemd-tmpfiles from tidying it away under a gateway that runs for weeks."""
+    claim = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fcntl.flock(claim, fcntl.LOCK_SH)
+    return claim
 
 
 def _command(binary: Path) -> list[str]:

@@ -46,7 +46,7 @@ class Bounds:
     wait_s: float = 10.0
     download_s: float = 300.0
     size_bytes: int = 256 * 1024 * 1024
-    build_s: float = 900.0
+    build_s: float = 1800.0
 
 
 class WrongDigest(OpaMissing):

@@ -1,4 +1,5 @@
 import asyncio
+import fcntl
 import json
 import os
 import select
@@ -183,6 +184,29 @@ async def test_start_leaves_terminal_signals_to_us(make_opa: Make, placed: Path)
     assert os.getsid(opa.pid) == opa.pid != os.getsid(0)
 
 
+async def test_start_holds_a_lock_that_keeps_tidying_away(make_opa: Make, placed: Path) -> None:
+    opa = make_opa(placed)
+    await opa.start()
+    tidying = os.open(placed, os.O_RDONLY)
+    try:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(tidying, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        await opa.stop()
+        fcntl.flock(tidying, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(tidying)
+
+
+async def test_start_elsewhere_than_on_linux_needs_no_wrapper(
+    make_opa: Make, placed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.opa.process.sys.platform", "darwin")
+    opa = make_opa(placed)
+    await opa.start()
+    assert await holds(opa) == {"p": "r1"}
+    monkeypatch.undo()
+
+
 async def test_start_large_question_is_refused_by_opa(make_opa: Make, placed: Path) -> None:
     opa = make_opa(placed)
     await opa.start()
@@ -353,6 +377,18 @@ async def test_restart_that_never_answers_is_tried_again(
     program(binary, f'exec {opa_path} "$@"')
     await until(lambda: opa.restarts == 2)
     assert await holds(opa) == {"p": "r1"}
+
+
+async def test_restart_without_its_folder_is_told_and_stop_still_works(
+    make_opa: Make, placed: Path, log: list[Any]
+) -> None:
+    opa = make_opa(placed)
+    await opa.start()
+    shutil.rmtree(placed)
+    os.kill(opa.pid, signal.SIGKILL)
+    await until(lambda: sum(entry["event"] == "opa_not_started" for entry in log) == 2)
+    assert (opa.alive, opa.restarts) == (False, 0)
+    await opa.stop()
 
 
 async def test_watchdog_any_answer_is_a_sign_of_life(

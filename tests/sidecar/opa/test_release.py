@@ -344,7 +344,7 @@ def test_system_names_are_those_of_release_files(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1000)
+@pytest.mark.timeout(1900)
 @pytest.mark.skipif(shutil.which("go") is None, reason="needs Go on PATH")
 def test_go_install_for_real_gives_the_pinned_opa(tmp_path: Path) -> None:
     release.go_install(tmp_path / "opa", print, binary.fault, release.Bounds())
