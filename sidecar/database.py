@@ -249,7 +249,7 @@ class Database:
 
 
 class Reader:
-    """A SQLite file that another process may be writing; opened read-only."""
+    """A SQLite file that another process may be writing; opened read-only, for any one thread at a time."""
 
     def __init__(self, path: Path, kind: Kind) -> None:
         """Raises: StoreError (missing, not ours, of another version)."""
@@ -278,7 +278,8 @@ class Reader:
 
 
 def _connect(path: Path, mode: Literal["ro", "rw"], timeout_s: float = 0) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=timeout_s, isolation_level=None)
+    uri, one_thread = f"{path.as_uri()}?mode={mode}", mode == "rw"
+    return sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=one_thread)
 
 
 def _prepare(connection: sqlite3.Connection, name: str, kind: Kind) -> None:

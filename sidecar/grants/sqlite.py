@@ -33,7 +33,8 @@ class SqliteGrants:
     """The port `Grants` over one database, and the verbs of `regate grants`, which wait in place.
 
     Valid grants are held in memory and read again as soon as any process has changed them: a
-    revocation counts from the next call on.
+    revocation counts from the next call on. One of these per `Database`: SQLite does not tell a
+    connection of its own changes.
     """
 
     def __init__(self, database: Database) -> None:
