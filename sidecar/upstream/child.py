@@ -168,27 +168,28 @@ class Child:
     def _begin_end(self) -> asyncio.Task[None]:
         if self._ending is None:
             self._ending = asyncio.get_running_loop().create_task(self._end())
+            self._ending.add_done_callback(self._make_sure)
             self._report()
         return self._ending
 
     async def _end(self) -> None:
         grace_s = self._command.grace_s
-        gone = False
-        try:
-            self._stdin.close()
-            await self._has_exited(grace_s)
-            gone = not await self._lives()
-            if not gone:
-                await asyncio.to_thread(self._tree.signal, signal.SIGTERM)
-                gone = await self._is_gone(grace_s)
-        finally:
-            if not gone:
+        self._stdin.close()
+        await self._has_exited(grace_s)
+        if await self._lives():
+            await asyncio.to_thread(self._tree.signal, signal.SIGTERM)
+            if not await self._is_gone(grace_s):
                 self._tree.signal(signal.SIGKILL)
-            if 0 in self._open_pipes:
-                self._stdin.abort()
-            with suppress(PermissionError):
-                self._transport.close()
-        await self._is_gone(grace_s)
+                await self._is_gone(grace_s)
+
+    def _make_sure(self, ending: asyncio.Task[None]) -> None:
+        """The end of the ending, also when the event loop stops in the middle of it, or before it has begun."""
+        if ending.cancelled() or ending.exception() is not None:
+            self._tree.signal(signal.SIGKILL)
+        if 0 in self._open_pipes:
+            self._stdin.abort()
+        with suppress(PermissionError):
+            self._transport.close()
 
     async def _has_exited(self, timeout_s: float) -> None:
         with suppress(TimeoutError):

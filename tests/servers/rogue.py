@@ -1,4 +1,4 @@
-"""A raw stdio MCP server, of both eras, that misbehaves on demand. Each tool is one way to behave; flags are set at the start."""
+"""A raw stdio MCP server, of both eras, that misbehaves on demand: each tool is one way to behave, flags set others."""
 
 import json
 import os
@@ -22,13 +22,69 @@ def answer(request_id: object, text: str) -> None:
     say({"id": request_id, "result": {"content": [{"type": "text", "text": text}]}})
 
 
-def spawn(arguments: dict) -> str:
-    return str(subprocess.Popen(["sleep", "1000"], start_new_session=bool(arguments.get("detached"))).pid)
+def start_sleeper(detached: bool) -> int:
+    return subprocess.Popen(["sleep", "1000"], start_new_session=detached).pid
+
+
+def raw(text: bytes) -> None:
+    sys.stdout.buffer.write(text)
+    sys.stdout.buffer.flush()
+
+
+def echo(request_id: object, params: dict) -> None:
+    answer(request_id, params["arguments"]["text"])
+
+
+def silent(request_id: object, params: dict) -> None:
+    """No answer."""
+
+
+def kill(request_id: object, params: dict) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave(request_id: object, params: dict) -> None:
+    sys.exit("fatal: out of coffee")
+
+
+def close(request_id: object, params: dict) -> None:
+    os.close(1)
+    time.sleep(1000)
+
+
+def deaf(request_id: object, params: dict) -> None:
+    answer(request_id, "no longer listening")
+    time.sleep(1000)
+
+
+def junk(request_id: object, params: dict) -> None:
+    raw(b"Listening on stdio...\n{'not': 'json'}\n[1, 2]\n\xff\xfe\n\n{}\n")
+    answer(request_id, "after the junk")
+
+
+def broken(request_id: object, params: dict) -> None:
+    raw(b'{"jsonrpc":"2.0","id":%b,"result":{"x":NaN}}\n' % json.dumps(request_id).encode())
+
+
+def huge(request_id: object, params: dict) -> None:
+    answer(request_id, "x" * params["arguments"]["bytes"])
+
+
+def spawn(request_id: object, params: dict) -> None:
+    answer(request_id, str(start_sleeper(bool(params["arguments"].get("detached")))))
+
+
+def pid(request_id: object, params: dict) -> None:
+    answer(request_id, str(os.getpid()))
+
+
+def say_heard(request_id: object, params: dict) -> None:
+    answer(request_id, json.dumps(heard))
 
 
 def progress(request_id: object, params: dict) -> None:
     token = params["_meta"]["progressToken"]
-    for step in range(params["arguments"].get("steps", 1)):
+    for step in range(params["arguments"]["steps"]):
         say({"method": "notifications/progress", "params": {"progressToken": token, "progress": step}})
     answer(request_id, "done")
 
@@ -45,56 +101,27 @@ def elicit(request_id: object, params: dict) -> None:
     say({"id": server_id, "method": "roots/list"})
 
 
-def raw(text: bytes) -> None:
-    sys.stdout.buffer.write(text)
-    sys.stdout.buffer.flush()
+def unknown(request_id: object, params: dict) -> None:
+    say({"id": request_id, "error": {"code": -32602, "message": "Unknown tool"}})
 
 
-def junk(request_id: object, params: dict) -> None:
-    raw(b"Listening on stdio...\n{'not': 'json'}\n[1, 2]\n\xff\xfe\n\n{}\n")
-    answer(request_id, "after the junk")
-
-
-def call(request_id: object, params: dict) -> None:
-    arguments = params.get("arguments", {})
-    match params["name"]:
-        case "echo":
-            answer(request_id, arguments["text"])
-        case "silent":
-            pass
-        case "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        case "exit":
-            print("fatal: out of coffee", file=sys.stderr, flush=True)
-            sys.exit(3)
-        case "close":
-            os.close(1)
-            time.sleep(1000)
-        case "junk":
-            junk(request_id, params)
-        case "broken":
-            raw(b'{"jsonrpc":"2.0","id":%b,"result":{"x":NaN}}\n' % json.dumps(request_id).encode())
-        case "huge":
-            answer(request_id, "x" * arguments["bytes"])
-        case "spawn":
-            answer(request_id, spawn(arguments))
-        case "pid":
-            answer(request_id, str(os.getpid()))
-        case "environment":
-            answer(request_id, json.dumps(dict(os.environ)))
-        case "heard":
-            answer(request_id, json.dumps(heard))
-        case "progress":
-            progress(request_id, params)
-        case "notify":
-            notify(request_id, params)
-        case "elicit":
-            elicit(request_id, params)
-        case "deaf":
-            answer(request_id, "no longer listening")
-            time.sleep(1000)
-        case unknown:
-            say({"id": request_id, "error": {"code": -32602, "message": f"Unknown tool: {unknown}"}})
+TOOLS = {
+    "broken": broken,
+    "close": close,
+    "deaf": deaf,
+    "echo": echo,
+    "elicit": elicit,
+    "exit": leave,
+    "heard": say_heard,
+    "huge": huge,
+    "junk": junk,
+    "kill": kill,
+    "notify": notify,
+    "pid": pid,
+    "progress": progress,
+    "silent": silent,
+    "spawn": spawn,
+}
 
 
 def subscribe(request_id: object, params: dict) -> None:
@@ -120,7 +147,7 @@ def request(request_id: object, method: str, params: dict) -> None:
         case "server/discover":
             say({"id": request_id, "result": {"resultType": "complete", "supportedVersions": ["2026-07-28"]}})
         case "tools/call":
-            call(request_id, params)
+            TOOLS.get(params["name"], unknown)(request_id, params)
         case "subscriptions/listen":
             subscribe(request_id, params)
         case _:
@@ -133,7 +160,7 @@ def main() -> None:
     if "--stubborn" in FLAGS:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if "--family" in FLAGS:
-        print(f"child {spawn({})}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"child {start_sleeper(False)}\n")
     for line in sys.stdin.buffer:
         message = json.loads(line)
         heard.append(message)
