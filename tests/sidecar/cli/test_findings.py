@@ -1,0 +1,20 @@
+from pathlib import Path
+
+import pytest
+
+from sidecar.cli import findings
+from translator.errors import Problem
+
+
+@pytest.mark.parametrize(
+    ("problem", "path", "expected"),
+    [
+        (Problem("p", "/a", 1, 2, "bad", "fix it"), Path("x.json"), ["x.json:1:2: /a: bad", "  hint: fix it"]),
+        (Problem("p", "", 1, 1, "no JSON"), Path("x.json"), ["x.json:1:1: no JSON"]),
+        (Problem("p", "/a", 1, 2, "bad"), None, ["p: /a: bad"]),
+        (Problem("", "", 1, 1, "too many"), None, ["policies: too many"]),
+        (Problem("p", "/\x1b", 1, 1, "a\nb"), Path("x\t.json"), ["x\\u0009.json:1:1: /\\u001b: a\\u000ab"]),
+    ],
+)
+def test_lines_of_a_problem_say_where_and_what(problem: Problem, path: Path | None, expected: list[str]) -> None:
+    assert list(findings.lines(problem, path)) == expected

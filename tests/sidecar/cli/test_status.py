@@ -1,0 +1,138 @@
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sidecar
+from sidecar import statedir
+
+Regate = Callable[..., Any]
+
+DOCUMENT: dict[str, Any] = {
+    "ready": True,
+    "reasons": [],
+    "version": sidecar.__version__,
+    "pid": 7,
+    "url": "http://127.0.0.1:8700",
+    "up_s": 90,
+    "servers": [
+        {"name": "git", "transport": "stdio", "problem": ""},
+        {"name": "web", "transport": "http", "problem": "does not answer"},
+    ],
+    "policies": [
+        {"id": "p", "file": "p.json", "revision": "sha256:1", "held": "sha256:1", "problem": ""},
+        {"id": "q", "file": "q.json", "revision": None, "held": None, "problem": "line 1 is wrong"},
+    ],
+    "opa": {"answers": True, "binary": "/opa", "restarts": 2},
+    "store": {"folder": "/state", "writable": True, "problem": "", "audit": True},
+    "calls": {
+        "allowed": 3,
+        "denied": 2,
+        "denied_by": {"hidden": 1, "limits": 1},
+        "refused": 1,
+        "upstream_failures": 0,
+        "decisions": 5,
+        "decision_ms": {"mean": 0.4, "max": 1.2},
+    },
+}
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Callable[[int, bytes], None]]:
+    """Has a gateway run on the state directory that answers an operator with this status and body."""
+    answers: list[tuple[int, bytes]] = []
+    token = statedir.operator_token(tmp_path / "state")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            allowed = self.path == "/status" and self.headers["Authorization"] == f"Bearer {token}"
+            status, body = answers[0] if allowed else (404, b"")
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server, ExitStack() as stack:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(server.shutdown)
+
+        def announce(status: int, body: bytes) -> None:
+            answers.append((status, body))
+            note = statedir.Gateway(f"http://127.0.0.1:{server.server_port}", os.getpid())
+            stack.enter_context(statedir.announced(tmp_path / "state", note))
+
+        yield announce
+
+
+def test_status_prints_what_the_gateway_says(regate: Regate, gateway: Callable[[int, bytes], None]) -> None:
+    gateway(200, json.dumps(DOCUMENT).encode())
+    done = regate("status")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines() == [
+        f"regate {sidecar.__version__} at http://127.0.0.1:8700, process 7, up 90 s: ready",
+        "  server  git (stdio)",
+        "  server  web (http); does not answer",
+        "  policy  p sha256:1 in force, from p.json",
+        "  policy  q - NOT in force, from q.json; line 1 is wrong",
+        "  opa     answers, 2 restarts, /opa",
+        "  store   writable, /state",
+        "  calls   3 allowed, 2 denied (1 hidden, 1 limits), 1 refused, 0 failed upstream",
+        "  policy decisions took 0.4 ms on average, 1.2 ms at most",
+    ]
+
+
+def test_status_of_a_gateway_that_is_not_ready_is_exit_1(regate: Regate, gateway: Callable[[int, bytes], None]) -> None:
+    ill = {
+        "ready": False,
+        "reasons": ["OPA does not answer", "the audit log cannot be written"],
+        "opa": {"answers": False, "binary": "/opa", "restarts": 0},
+        "store": {"folder": "/state", "writable": False, "problem": "full", "audit": False},
+    }
+    gateway(200, json.dumps(DOCUMENT | ill).encode())
+    done = regate("status")
+    assert done.code == 1
+    lines = done.out.splitlines()
+    assert lines[0].endswith(": NOT READY: OPA does not answer; the audit log cannot be written")
+    assert "  opa     DOES NOT ANSWER, 0 restarts, /opa" in lines
+    assert "  store   NOT WRITABLE, /state; full, AUDIT LOG CANNOT BE WRITTEN" in lines
+
+
+def test_status_as_json_is_what_the_gateway_says(regate: Regate, gateway: Callable[[int, bytes], None]) -> None:
+    gateway(200, json.dumps(DOCUMENT).encode())
+    assert json.loads(regate("status", "--format", "json").out) == [DOCUMENT]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [
+        (404, b"{}", "does not tell its status"),
+        (200, b"{", "does not tell its status"),
+        (200, b"[]", "does not tell its status"),
+        (200, b'{"version": "0.0.0"}', "is of another version"),
+    ],
+)
+def test_status_of_what_is_no_gateway_of_ours_is_told(
+    status: int, body: bytes, message: str, regate: Regate, gateway: Callable[[int, bytes], None]
+) -> None:
+    gateway(status, body)
+    done = regate("status")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(f"regate: the gateway with process id {os.getpid()} {message}")
+
+
+def test_status_where_nobody_listens_is_told(regate: Regate, tmp_path: Path) -> None:
+    with statedir.announced(tmp_path / "state", statedir.Gateway("http://127.0.0.1:9", os.getpid())):
+        done = regate("status")
+    assert (done.code, done.out) == (1, "")
+    assert "does not tell its status" in done.err
