@@ -54,6 +54,7 @@ class PolicyReload:
         self._now = now
         self._seen: dict[str, _Seen] = {}
         self._active: Contents | None = None
+        self._bundle: Bundle | None = None
         self._rejected: Contents | None = None
         self._reported: tuple[object, ...] | None = None
         self.last_error: str | None = None
@@ -63,7 +64,7 @@ class PolicyReload:
         """The bundle to start with, which the caller publishes. Raises: PolicyRejected, SettingsError (unreadable)."""
         contents = await asyncio.to_thread(self._read)
         bundle = await asyncio.to_thread(self._translate, contents)
-        self._active = contents
+        self._active, self._bundle = contents, bundle
         self.loaded_at = self._now()
         return bundle
 
@@ -85,7 +86,7 @@ class PolicyReload:
             self._report(error, str(error))
             return False
         if contents == self._active:
-            self._forget()
+            self._recover()
             return False
         if contents == self._rejected:
             return False
@@ -100,11 +101,17 @@ class PolicyReload:
         except Exception as error:
             self._report(_tellable(error), contents)
             return False
-        self._active = contents
+        self._active, self._bundle = contents, bundle
         self.loaded_at = self._now()
         self._forget()
         self._on_loaded(bundle)
         return True
+
+    def _recover(self) -> None:
+        """After an error, the files are again as they are in force: whoever was told of the error is told that."""
+        if self.last_error is not None and self._bundle is not None:
+            self._forget()
+            self._on_loaded(self._bundle)
 
     def _forget(self) -> None:
         self._rejected = self._reported = self.last_error = None

@@ -43,21 +43,21 @@ class Publisher:
         self._turn = asyncio.Lock()
 
     def place(self, bundle: Built) -> None:
-        """Writes the bundle that OPA shall start with; nobody is asked. Raises: OSError."""
+        """Writes the bundle that OPA shall start with; nobody is asked. Raises: DecisionError (cannot be written)."""
         self._write(bundle.data)
         self._good = bundle.data
 
     async def publish(self, bundle: Built) -> None:
         """Returns once OPA holds exactly this bundle's policies; else the last good bundle is put back.
 
-        Raises: DecisionError (with what OPA holds), OSError (nothing was written).
+        Raises: DecisionError (with what OPA holds, or why the bundle cannot be written).
         """
         async with self._turn:
             try:
                 await self._activate(bundle)
             except BaseException:
                 if self._good is not None:
-                    with contextlib.suppress(OSError):
+                    with contextlib.suppress(DecisionError):
                         self._write(self._good)
                 raise
             self._good = bundle.data
@@ -94,10 +94,13 @@ class Publisher:
         try:
             scratch.write_bytes(data)
             scratch.replace(self._path)
-        except OSError:
+        except OSError as error:
             with contextlib.suppress(OSError):
                 scratch.unlink(missing_ok=True)
-            raise
+            raise DecisionError(
+                f"The bundle cannot be written to {self._path}: {error.strerror}.",
+                hint="Make room in the temporary folder, or set TMPDIR to another.",
+            ) from error
 
 
 def _difference(held: Mapping[str, str], wanted: Mapping[str, str]) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from sidecar.errors import DecisionError, DecisionOffShape, DecisionUndefined, OpaUnreachable
+from sidecar.errors import DecisionError, DecisionOffShape, DecisionUndefined, OpaUnreachable, SettingsError
 from sidecar.http1 import Origin
 from sidecar.opa.client import OpaClient
 
@@ -85,13 +85,18 @@ class Pace:
 def runtime_directory() -> Path:
     """A new folder that only we can enter, whose socket path is short enough whatever TMPDIR says.
 
-    Raises: OSError.
+    Raises: SettingsError (no folder can be made).
     """
-    directory = Path(tempfile.mkdtemp(prefix="regate-"))
-    if len(os.fsencode(directory / _SOCKET)) > _SOCKET_PATH_BYTES:
-        directory.rmdir()
-        directory = Path(tempfile.mkdtemp(prefix="regate-", dir="/tmp"))
-    (directory / BUNDLE).parent.mkdir(mode=0o700)
+    try:
+        directory = Path(tempfile.mkdtemp(prefix="regate-"))
+        if len(os.fsencode(directory / _SOCKET)) > _SOCKET_PATH_BYTES:
+            directory.rmdir()
+            directory = Path(tempfile.mkdtemp(prefix="regate-", dir="/tmp"))
+        (directory / BUNDLE).parent.mkdir(mode=0o700)
+    except OSError as error:
+        raise SettingsError(
+            f"No temporary folder can be made: {error.strerror}.", hint="Set TMPDIR to a folder that can be written."
+        ) from error
     return directory
 
 
@@ -99,7 +104,7 @@ class OpaProcess:
     """One OPA. `start` once, `stop` once; in between it is restarted whenever it ends or hangs."""
 
     def __init__(self, binary: Path, directory: Path, *, pace: Pace | None = None) -> None:
-        self._binary = binary
+        self._binary = binary.absolute()
         self._directory = directory
         self._pace = pace or Pace()
         self._process: asyncio.subprocess.Process | None = None

@@ -17,7 +17,7 @@ import pytest
 import structlog
 import uvloop
 
-from sidecar.errors import DecisionError, DecisionOffShape, DecisionUndefined, OpaUnreachable
+from sidecar.errors import DecisionError, DecisionOffShape, DecisionUndefined, OpaUnreachable, SettingsError
 from sidecar.http1 import Origin
 from sidecar.opa.client import OpaClient
 from sidecar.opa.process import BUNDLE, OpaProcess, Pace, revisions, runtime_directory
@@ -236,6 +236,23 @@ async def test_start_works_whatever_the_temporary_folder_is_called(
     assert await holds(opa) == {"p": "r1"}
     await opa.stop()
     folder.rmdir()
+
+
+def test_runtime_directory_without_a_temporary_folder_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(SettingsError, match="No such file or directory") as caught:
+        runtime_directory()
+    assert "TMPDIR" in caught.value.hint
+
+
+async def test_start_relative_binary_is_found(
+    make_opa: Make, placed: Path, opa_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "opa").symlink_to(opa_path)
+    monkeypatch.chdir(tmp_path)
+    opa = make_opa(placed, Path("opa"))
+    await opa.start()
+    assert await holds(opa) == {"p": "r1"}
 
 
 async def test_start_bad_bundle_is_one_clear_line_and_nothing_stays(make_opa: Make, placed: Path) -> None:
