@@ -81,11 +81,10 @@ class Single:
     def settings(self, kind: str, overrides: Sequence["Override"] = ()) -> "Settings":
         """The settings of this gateway; its one grant is `<kind>-<server>`. Raises: Usage."""
         from sidecar import statedir
-        from sidecar.settings_file import SettingsRejected, build
+        from sidecar.settings_file import Override, SettingsRejected, build
 
         server = self.server
         tree = {
-            "state": self.state,
             "servers": {server: self._server()},
             "policies": {_id(self.policy): self._policy()},
             "grants": {
@@ -105,7 +104,7 @@ class Single:
             ("servers", server, "command"): "COMMAND",
         }
         try:
-            return build(tree, overrides, labels=labels)
+            return build(tree, [*overrides, Override("state", str(self.state), "--state")], labels=labels)
         except SettingsRejected as error:
             refuse("; ".join(error.problems))
 

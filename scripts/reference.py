@@ -1,0 +1,160 @@
+"""Writes docs/reference/: every command and every setting, from the code itself. Run it after changing either.
+
+`python scripts/reference.py` writes the pages; a test compares them with `pages()`.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "docs" / "reference"
+sys.path.insert(0, str(ROOT))
+
+from pydantic import BaseModel  # noqa: E402
+
+from sidecar import cli, settings, settings_file  # noqa: E402
+
+_WIDTH = 100
+_MADE = "<!-- Made by scripts/reference.py; change the code, then run that. -->"
+_EXAMPLE = """\
+```yaml
+listen_host: 127.0.0.1
+listen_port: 8700
+state: ./state
+
+servers:
+  git:
+    command: [mcp-server-git, --repository, /srv/repository]
+    env: {GIT_PAGER: cat}
+  tickets:
+    url: https://tickets.example/mcp
+    headers:
+      Authorization: {env: TICKETS_AUTHORIZATION}
+
+policies:
+  careful:
+    file: policies/careful.json
+  support:
+    file: policies/support.json
+    approval_map: ["Requires human approval.", "Ask the shift lead."]
+
+grants:
+  ci:
+    server: git
+    policy: careful
+    token_env: CI_TOKEN
+```"""
+_SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
+    ("servers.NAME", settings.Server, "An MCP server: `command` or `url`, one of them. It is served at `/mcp/NAME`."),
+    ("policies.ID", settings.Policy, "A policy, by the id that grants name."),
+    (
+        "grants.ID",
+        settings.TokenGrant,
+        "A token's right to one server under one policy, with one of `token_env`, `token_file` and `token_sha256`. "
+        "Other grants are made by `regate grants create`.",
+    ),
+    ("opa", settings.Opa, "The Open Policy Agent that decides."),
+    ("children", settings.Children, "Processes started for servers that are commands."),
+)
+
+
+def pages() -> dict[Path, str]:
+    """Every page, by its path."""
+    return {FOLDER / "commands.md": commands(), FOLDER / "settings.md": settings_page()}
+
+
+def commands() -> str:
+    """The page of commands: what `--help` prints, for each."""
+    root: Any = typer.main.get_command(cli.application())
+    return "\n".join([_MADE, "", "# Commands", "", *_command(root, typer.Context(root, info_name="regate"))]) + "\n"
+
+
+def _command(command: Any, context: Any) -> Iterator[str]:
+    context.terminal_width = _WIDTH
+    yield from (f"## `{context.command_path}`", "", "```text", *_trimmed(command.get_help(context)), "```", "")
+    for name, child in getattr(command, "commands", {}).items():
+        yield from _command(child, typer.Context(child, info_name=name, parent=context))
+
+
+def _trimmed(text: str) -> list[str]:
+    return [line.rstrip() for line in text.rstrip().splitlines()]
+
+
+def settings_page() -> str:
+    """The page of settings: the file, its parts, and the environment."""
+    parts = [
+        _MADE,
+        "",
+        "# Settings",
+        "",
+        "`regate serve --config regate.yaml` reads them from YAML. Paths in the file are relative to it. A flag",
+        "outranks an environment variable, which outranks the file. `regate run` and `regate stdio` need no file.",
+        "",
+        _EXAMPLE,
+        "",
+        "## The file",
+        "",
+        *_table(settings.Settings, settings_file.ENVIRONMENT),
+    ]
+    for name, model, text in _SECTIONS:
+        parts += [f"## `{name}`", "", text, "", *_table(model, {})]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _table(model: type[BaseModel], environment: dict[str, str]) -> Iterator[str]:
+    schema = model.model_json_schema()
+    variables = {name: variable for variable, name in environment.items()}
+    yield from ("| Setting | Value | Default | Meaning |", "| --- | --- | --- | --- |")
+    for name, field in model.model_fields.items():
+        inner = schema["properties"][name]
+        meaning = field.description or f"See `{name}` below."
+        if name in variables:
+            meaning += f" Environment: `{variables[name]}`."
+        yield f"| `{name}` | {_kind(inner)} | {_default(name, field)} | {meaning} |"
+    yield ""
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_kind(one) for one in schema["anyOf"] if one.get("type") != "null")
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if "$ref" in schema:
+        return "text or mapping" if schema["$ref"].endswith("/Secret") else "mapping"
+    kind = schema.get("type")
+    if kind == "array":
+        return f"list of {_kind(schema['items'])}"
+    if kind == "object":
+        return "mapping"
+    if schema.get("format") == "path":
+        return "path"
+    return {"integer": "whole number", "number": "number", "boolean": "true or false"}.get(str(kind), "text")
+
+
+def _default(name: str, field: Any) -> str:
+    if field.is_required():
+        return "required"
+    if name == "state":
+        return "`$XDG_STATE_HOME/regate`, or `~/.local/state/regate`"
+    value = field.default
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple) and value:
+        return "`[" + ", ".join(f'"{text}"' for text in value) + "]`"
+    if value is None or isinstance(value, BaseModel) or value in ((), {}):
+        return "required" if name == "servers" else "–"
+    return f"`{value}`"
+
+
+def main() -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
