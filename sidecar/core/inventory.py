@@ -15,7 +15,7 @@ from sidecar.errors import Broken
 
 _TOOLS = 10_000
 _ANNOTATION = "x-mcp-header"
-_TYPES = frozenset({"string", "integer", "boolean"})
+_TYPES = ("string", "integer", "boolean")
 _is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 # fmt: off
 _ONE = frozenset((

@@ -112,14 +112,10 @@ def parse(body: bytes) -> Message:
 
 def addressed(error: ProtocolError, message: Message) -> ProtocolError:
     """The error, told which parsed message it is about."""
-    match message:
-        case Request():
-            name = message.params["name"] if message.method == TOOLS_CALL else ""
-            return error.about(id_raw=message.id_raw, method=message.method, tool=str(name))
-        case Notification():
-            return error.about(id_raw=_NO_ID, method=message.method)
-        case Response():
-            return error
+    if isinstance(message, Request):
+        name = message.params["name"] if message.method == TOOLS_CALL else ""
+        return error.about(id_raw=message.id_raw, method=message.method, tool=str(name))
+    return error.about(id_raw=_NO_ID, method="" if isinstance(message, Response) else message.method)
 
 
 def _message(raw: bytes, message: dict[str, Json]) -> Message:

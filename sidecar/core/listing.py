@@ -18,7 +18,7 @@ from sidecar.core.strict import Number
 from sidecar.errors import Broken
 
 _after_space = re.compile(r"[\s\ufeff]*").match
-_has_escaped_letter = re.compile(rb"\\u0(?:00[4-7]|000|17[fF])").search
+_has_escaped_letter = re.compile(rb"\\u0(?:0[4-7]|000|17[fF])").search
 _has_list_name = re.compile(r"""["'][\s\ufeff]*tool[s\u017f]""", re.IGNORECASE).search
 _is_whole = re.compile(r"0|[1-9][0-9]{0,15}").fullmatch
 _HINTS = frozenset({"cachescope", "ttlms"})
@@ -78,12 +78,14 @@ class Listing:
                     changes.append((start, end, f"[{','.join(shown)}]"))
             if modern:
                 changes += _private(result, ttl_cap_ms)
-        return self._spliced(sorted(changes)) if changes else self._data
+        return self._spliced([change for change in changes if self.text[change[0] : change[1]] != change[2]])
 
     def _spliced(self, changes: list[_Change]) -> bytes:
+        if not changes:
+            return self._data
         parts = []
         done = 0
-        for start, end, text in changes:
+        for start, end, text in sorted(changes):
             parts += [self.text[done:start], text]
             done = end
         return "".join([*parts, self.text[done:]]).encode()
@@ -103,7 +105,7 @@ def read(data: bytes) -> Listing | None:
         while index < len(text):
             index = _skip(text, found.message(index))
     except (StopIteration, ValueError, IndexError, RecursionError):
-        if "{" in text and (_has_list_name(text) or _has_escaped_letter(data)):
+        if "{" in text and (_has_list_name(text.replace("\0", "")) or _has_escaped_letter(data)):
             raise Broken("The server sent what may be a list of tools, but is not readable JSON.") from None
         return None
     if found.odd or (found.results and not exact):

@@ -15,6 +15,7 @@ from sidecar.core.names import bare_method, is_tool_name
 from sidecar.errors import Malformed, ProtocolError
 
 METHOD_NOT_FOUND = -32601
+_METHOD_LENGTH = 256
 _POLICED = frozenset({TOOLS_CALL, TOOLS_LIST})
 # fmt: off
 _HARMLESS = frozenset((
@@ -113,7 +114,9 @@ def _tool_call(request: Request, modern: bool, inventory: Inventory) -> ToolCall
 
 
 def _check_method(method: str, *, modern: bool) -> None:
-    if method not in _HARMLESS and bare_method(method) in _POLICED:
+    if method not in _HARMLESS and (len(method) > _METHOD_LENGTH or bare_method(method) in _POLICED):
         raise Malformed(
-            "The method only looks like a known one.", rpc_code=METHOD_NOT_FOUND, http_status=404 if modern else 400
+            "The method is overlong or only looks like a known one.",
+            rpc_code=METHOD_NOT_FOUND,
+            http_status=404 if modern else 400,
         )
