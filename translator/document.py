@@ -15,7 +15,8 @@ from translator.tree import Node
 _ROOT = ("version", "default", "hide", "all_tools", "tools", "description", "$schema")
 _RULES = ("require", "deny_if", "require_approval", "limits")
 _SHORT_HINTS = dict.fromkeys(dialect.MEMBERS, "this short form stands inside a tool")
-_FRAGMENT_HINTS = {**dict.fromkeys(_RULES, "rules stand inside all_tools or a tool"), "rules": "import it first"}
+_OLD_HINTS = {"rules": "the older rules dialect is not read here; write require, deny_if and limits"}
+_FRAGMENT_HINTS = {**dict.fromkeys(_RULES, "rules stand inside all_tools or a tool"), **_OLD_HINTS}
 
 
 def policy(root: Node, report: Report) -> Policy | None:
@@ -91,7 +92,7 @@ def _tools(found: Members, report: Report) -> Mapping[str, Node]:
 
 
 def _tool(name: str, node: Node, patterns: Patterns, report: Report) -> tuple[Rules, bool]:
-    found = members(node, (*_RULES, *dialect.MEMBERS), report)
+    found = members(node, (*_RULES, *dialect.MEMBERS), report, _OLD_HINTS)
     if found is None:
         return Rules(), False
     short = dialect.short(name, found, report)

@@ -8,7 +8,7 @@ from translator.model import Item, ListName
 from translator.number import is_whole
 from translator.pattern import Patterns
 from translator.program import Condition, Number, Op
-from translator.report import Report, quote
+from translator.report import Report, quote, shorten
 from translator.tree import Fault, Node, plain
 
 _CONDITION = ("path", "op", "value", "as")
@@ -53,14 +53,12 @@ def _item(node: Node, name: ListName, patterns: Patterns, report: Report) -> Ite
     if name == "require" and isinstance(node.value, str):
         segments = paths.path(node, report)
         return Item(node, (Condition(segments, Op.EXISTS, True),))
-    if not isinstance(node.value, dict):
-        report.wrong_type(node, "an object or a path" if name == "require" else "an object")
-        return None
     known = _ITEM[name]
-    bare = _is_bare(node.value)
+    bare = isinstance(node.value, dict) and _is_bare(node.value)
     if bare:
         known = (*_CONDITION, *(each for each in known if each != "conditions"))
-    found = members(node, known, report, _TEXT_HINTS[name])
+    wanted = "an object or a path" if name == "require" else "an object"
+    found = members(node, known, report, _TEXT_HINTS[name], wanted)
     if found is None:
         return None
     conditions = _bare(found, patterns, report) if bare else _conditions(found, name, patterns, report)
@@ -146,7 +144,8 @@ def _check_pattern(node: Node, patterns: Patterns, report: Report) -> None:
         return
     fault = patterns.fault(node.value)
     if fault:
-        report.add(node, f"the pattern does not compile: {fault}", "RE2 syntax: no look-around, no back-references")
+        hint = "RE2 syntax: no look-around, no back-references"
+        report.add(node, f"the pattern does not compile: {shorten(fault)}", hint)
 
 
 def _ttl(found: Members, report: Report) -> int | None:

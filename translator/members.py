@@ -61,14 +61,19 @@ class Members:
 
 
 def members(
-    node: Node, known: Collection[str], report: Report, hints: Mapping[str, str] = MappingProxyType({})
+    node: Node,
+    known: Collection[str],
+    report: Report,
+    hints: Mapping[str, str] = MappingProxyType({}),
+    wanted: str = "an object",
 ) -> Members | None:
     """The members of the object at `node`; None, and a fault, for any other value.
 
-    `known` are the names the object may have; `hints` say where some others belong.
+    `known` are the names the object may have; `hints` say where some others belong;
+    `wanted` is what a message calls the right type.
     """
     if not isinstance(node.value, dict):
-        report.wrong_type(node, "an object")
+        report.wrong_type(node, wanted)
         return None
     for name, member in node.value.items():
         if name not in known:

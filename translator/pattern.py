@@ -70,6 +70,9 @@ class Patterns:
 def _refusals(text: str) -> Iterator[str]:
     """What Go refuses in a pattern that RE2 took."""
     tokens = list(_TOKEN.finditer(text))
+    names = [token["name"] for token in tokens if token["name"] is not None]
+    if len(names) != len(set(names)):
+        yield "a group name is repeated"
     for token in tokens:
         found = token.group()
         match token.lastgroup:

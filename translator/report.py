@@ -18,6 +18,10 @@ MAX_PROBLEMS = 10_000
 MAX_POINTER_CHARS = 16_000_000
 """The same for pointers: a long tool name with many faults under it."""
 _SHOWN = 80
+_LIKE_NAMES = 0.6
+_LIKE_WORDS = 0.85
+"""A value has few alternatives, which are better listed than guessed."""
+_SEPARATORS = dict.fromkeys(map(ord, "_- "))
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -28,8 +32,9 @@ class _Finding:
     place: Node | str
     message: str
     hint: str
-    written: str
-    known: Collection[str]
+    written: str = ""
+    known: Collection[str] = ()
+    likeness: float = _LIKE_NAMES
 
 
 class Report:
@@ -43,17 +48,17 @@ class Report:
 
     def unreadable(self, at: int, message: str, hint: str = "") -> None:
         """The document as a whole is not usable; the pointer is the root's, the position is where it shows."""
-        self._findings.append(_Finding(-1, at, "", message, hint, "", ()))
+        self._findings.append(_Finding(-1, at, "", message, hint))
 
     def add(self, node: Node, message: str, hint: str = "", *, rule: str | None = None) -> None:
         """The value at `node` is wrong. `rule` replaces the pointer by a rule id."""
         if node.value is not FAULT:
             place = node if rule is None else rule
-            self._findings.append(_Finding(node.key_start, node.start, place, message, hint, "", ()))
+            self._findings.append(_Finding(node.key_start, node.start, place, message, hint))
 
     def fault(self, node: Node, message: str, hint: str = "") -> None:
         """The text at `node` cannot be read as a value; its value stays `FAULT`."""
-        self._findings.append(_Finding(node.key_start, node.start, node, message, hint, "", ()))
+        self._findings.append(_Finding(node.key_start, node.start, node, message, hint))
 
     def wrong_type(self, node: Node, wanted: str, hint: str = "") -> None:
         """The value at `node` is of another type than `wanted` says."""
@@ -62,7 +67,7 @@ class Report:
 
     def wrong_name(self, node: Node, message: str, hint: str = "") -> None:
         """The name of the member `node` is wrong."""
-        self._findings.append(_Finding(node.key_start, node.key_start, node, message, hint, "", ()))
+        self._findings.append(_Finding(node.key_start, node.key_start, node, message, hint))
 
     def unknown(self, node: Node, known: Collection[str], hint: str = "") -> None:
         """The member `node` has a name that its object does not know."""
@@ -76,7 +81,7 @@ class Report:
             self.wrong_type(node, f"one of {_listed(known)}", hint)
             return
         message = f"unknown value {quote(node.value)}"
-        self._findings.append(_Finding(node.key_start, node.start, node, message, hint, node.value, known))
+        self._findings.append(_Finding(node.key_start, node.start, node, message, hint, node.value, known, _LIKE_WORDS))
 
     def problems(self, text: str, policy_id: str) -> tuple[Problem, ...]:
         """All problems, in document order; an object comes before its members."""
@@ -88,7 +93,7 @@ class Report:
             pointer = place.pointer() if isinstance(place, Node) else place
             pointer_chars += len(pointer)
             line = bisect_right(starts, finding.at)
-            hint = finding.hint or _nearest(finding.written, finding.known)
+            hint = finding.hint or _nearest(finding)
             column = finding.at - starts[line - 1] + 1
             told.append(Problem(policy_id, pointer, line, column, finding.message, hint))
             left = len(self._findings) - len(told)
@@ -100,17 +105,25 @@ class Report:
 
 def quote(text: str) -> str:
     """The text in quotes for a message, shortened when long."""
-    shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
-    return json.dumps(shown, ensure_ascii=False)
+    return json.dumps(shorten(text), ensure_ascii=False)
 
 
-def _nearest(written: str, known: Collection[str]) -> str:
+def shorten(text: str) -> str:
+    """The text, or its beginning when it is long."""
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+
+
+def _nearest(finding: _Finding) -> str:
+    known = finding.known
     if not known:
         return ""
-    folded = {name.casefold().replace("_", ""): name for name in known}
-    plain = written[:_SHOWN].casefold().replace("_", "").replace("-", "").replace(" ", "")
-    near = get_close_matches(plain, folded, n=1)
+    folded = {_fold(name): name for name in known}
+    near = get_close_matches(_fold(finding.written[:_SHOWN]), folded, n=1, cutoff=finding.likeness)
     return f"did you mean {quote(folded[near[0]])}?" if near else f"expected one of {_listed(known)}"
+
+
+def _fold(name: str) -> str:
+    return name.casefold().translate(_SEPARATORS)
 
 
 def _listed(known: Collection[str]) -> str:
