@@ -100,7 +100,8 @@ class LineWriter:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self.lost.wait()
-        self._transport.abort()
+        if not self.lost.is_set():
+            self._transport.abort()
 
     def _write_all(self, line: bytes) -> None:
         rest = memoryview(line)

@@ -20,6 +20,7 @@ from sidecar.ports import Reply
 MAX_LINE_BYTES = 4 * 1024 * 1024
 MAX_UNDER_WAY = 1024
 _ANSWER_BYTES = 16 * 1024 * 1024
+_FLUSH_S = 2.0
 _VERSION = "io.modelcontextprotocol/protocolVersion"
 _SESSION = b"mcp-session-id"
 _CANCELLED = "notifications/cancelled"
@@ -51,13 +52,15 @@ _decode = msgspec.json.Decoder(_Head).decode
 
 
 class _Work:
-    """One line under way. A line without `id` is owed no answer."""
+    """One line under way. One without `id` is owed no answer, and one that `is_silent` may not even have an error."""
 
-    __slots__ = ("id", "line", "method", "task", "turn")
+    __slots__ = ("id", "is_silent", "line", "method", "task", "turn")
 
     def __init__(self, line: bytes, head: _Head, turn: Turn) -> None:
+        is_answer = head.method is None and (head.result is not msgspec.UNSET or head.error is not msgspec.UNSET)
         self.line = line
-        self.id = head.id if head.method is not None else None
+        self.id = None if is_answer else head.id
+        self.is_silent = is_answer or (head.method is not None and head.id is None)
         self.method = head.method
         self.turn = turn
         self.task: asyncio.Task[None]
@@ -95,7 +98,7 @@ async def serve(
             task.cancel()
         await asyncio.gather(*ends, return_exceptions=True)
         await service.stop()
-        await writer.close(drain_s)
+        await writer.close(_FLUSH_S)
     if service.over.is_set():
         raise Broken("The MCP server has ended the session.", hint="Start the gateway again.")
 
@@ -204,7 +207,7 @@ class _Service:
                     data = splice.put(data, ("id",), msgspec.json.encode(work.id))
                     answered = True
                 answered = answered or (head.method is None and head.id == work.id)
-                if not _is_needless(work, head):
+                if head.method is not None or not work.is_silent:
                     await self._write(data)
         if not answered:
             await self._fail(work, f"The MCP server gave no answer (status {reply.status}).")
@@ -267,8 +270,3 @@ def _head(data: bytes) -> _Head | None:
         return _decode(data)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-
-
-def _is_needless(work: _Work, head: _Head) -> bool:
-    """A message that was read and has no id is owed no answer, not even an error."""
-    return work.method is not None and work.id is None and head.method is None

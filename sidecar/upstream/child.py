@@ -163,7 +163,7 @@ class Child:
 
     async def close(self) -> None:
         """Ends the child and its tree: stdin is closed, then SIGTERM, then SIGKILL. Goes on if the caller does not."""
-        await asyncio.shield(self._begin_end())
+        await asyncio.wait((self._begin_end(),))
 
     def _begin_end(self) -> asyncio.Task[None]:
         if self._ending is None:
