@@ -23,7 +23,7 @@ def usage(pid: int) -> Usage:
 
 
 def child(pid: int, name: str) -> int:
-    """The child of `pid` whose program is called `name`. Raises: LookupError."""
+    """The child of `pid` whose program's name begins with `name`. Raises: LookupError."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -32,7 +32,7 @@ def child(pid: int, name: str) -> int:
             program = (entry / "comm").read_text(encoding="utf-8").strip()
         except OSError:
             continue
-        if int(fields[1]) == pid and program == name:
+        if int(fields[1]) == pid and program.startswith(name):
             return int(entry.name)
     raise LookupError(f"process {pid} has no child {name}")
 

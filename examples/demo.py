@@ -137,7 +137,7 @@ def _seed(seed: Seed, folder: Path) -> None:
     )
     if arrived != list(seed.arrives):
         raise tour.Wrong(f"at the server: {list(seed.arrives)}", str(arrived))
-    print(f"  ok  the server saw {len(arrived)} calls, those allowed and no other")
+    print(f"  ok  at the server: {len(arrived)} of these calls, those allowed and no other")
 
 
 def _audit(gateway: Gateway) -> None:

@@ -82,14 +82,15 @@ async def walk(gateway: Gateway, steps: Sequence[Step], mode: str = "auto") -> N
     ):
         try:
             for step in steps:
-                await _take(client, gateway, step)
+                await take(client, gateway, step)
         except (MCPError, Wrong) as error:  # raised in here, the client's task group would wrap it
             failure = error
     if failure is not None:
         raise failure
 
 
-async def _take(client: Client, gateway: Gateway, step: Step) -> None:
+async def take(client: Client, gateway: Gateway, step: Step) -> None:
+    """Takes one step, prints its line. Raises: Wrong, MCPError."""
     match step:
         case Listed():
             await _listed(client, step)
