@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 from sidecar import schema
 from sidecar.errors import StoreError
+from sidecar.faults import is_busy, other_version, renamed
 from sidecar.presence import Presence
 from sidecar.schema import Kind
 
@@ -28,18 +29,6 @@ CHECKPOINT_BYTES = 4 << 20
 CHECKPOINT_REST_S = 0.5
 PAGE_BYTES: dict[Kind, int] = {"state": 1024, "audit": 4096}
 """A commit writes whole pages: small ones for single counters, large ones for runs of records."""
-
-_LOCKED = ("is locked by another process", "Find the process that holds it open, and end it.")
-_REASONS = {
-    sqlite3.SQLITE_BUSY: _LOCKED,
-    sqlite3.SQLITE_LOCKED: _LOCKED,
-    sqlite3.SQLITE_FULL: ("has no space left", "Free space on the disk of the state directory."),
-    sqlite3.SQLITE_READONLY: ("is read-only", "Make the state directory and its files writable for the gateway."),
-    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", StoreError.hint),
-    sqlite3.SQLITE_IOERR: ("cannot be read or written", StoreError.hint),
-    sqlite3.SQLITE_CORRUPT: ("is damaged", "Restore it from a backup, or move it away to begin with an empty store."),
-    sqlite3.SQLITE_NOTADB: ("is no SQLite file", "Move it away, or name another state directory."),
-}
 
 
 def open_database(folder: Path, kind: Kind, *, wait_s: float = WAIT_S) -> "Database":
@@ -64,7 +53,7 @@ def open_database(folder: Path, kind: Kind, *, wait_s: float = WAIT_S) -> "Datab
             connection.close()
             raise
     except sqlite3.Error as error:
-        raise _renamed(error, path) from error
+        raise renamed(error, path.name) from error
 
 
 class Work(Protocol):
@@ -107,9 +96,8 @@ class Database:
     """One SQLite file, owned by one thread: the event loop's, or a command's.
 
     Nothing waits inside SQLite. A locked file is tried again by the loop until an operation's time
-    is over. A file that was removed or replaced is an error until it is back: SQLite would go on
-    writing into the nameless one, and an empty one would forget what was counted. `turns` counts the
-    turns of the loop in which something was tried.
+    is over. A file that was removed or replaced is an error until it is back: SQLite would write on into
+    the nameless one, and an empty one would forget what was counted. `turns` counts the tries.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, wait_s: float) -> None:
@@ -153,10 +141,9 @@ class Database:
     def transact_now(self, operation: Operation[T]) -> T:
         """`transact` for a command without an event loop: waits in place. Raises: StoreError."""
         try:
-            done: T = _patiently(lambda: self._commit([operation]), self._wait_s)[0]
+            return _patiently(lambda: self._commit([operation]), self._wait_s)[0]  # type: ignore[no-any-return]
         except sqlite3.Error as error:
-            raise _renamed(error, self.path) from error
-        return done
+            raise renamed(error, self.path.name) from error
 
     def read(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
         """The rows of one query, outside any transaction; never waits. Raises: StoreError."""
@@ -164,11 +151,11 @@ class Database:
         try:
             return self._cursor.execute(statement, values).fetchall()
         except sqlite3.Error as error:
-            raise _renamed(error, self.path) from error
+            raise renamed(error, self.path.name) from error
 
     async def probe(self) -> None:
         """Writes one page as it is, which shows that the store can be written. Raises: StoreError."""
-        await self.transact(_rewrite_version)
+        await self.transact(schema.rewrite_version)
 
     async def close(self) -> None:
         """Ends what waits, moves the write-ahead log into the file, and closes it."""
@@ -211,8 +198,8 @@ class Database:
         try:
             results = self._commit([work.run for work, _ in batch])
         except Exception as error:
-            failure = _renamed(error, self.path)
-            if not _is_busy(error):
+            failure = renamed(error, self.path.name)
+            if not is_busy(error):
                 if len(batch) > 1:
                     return [left for waiting in batch for left in self._answer([waiting], now)]
                 batch[0][0].answer(failure)
@@ -257,12 +244,12 @@ class Reader:
         try:
             self._connection = _connect(self.path, "ro", WAIT_S)
             self._presence = Presence(self.path, suffixes=("",))
-            version, ours = _version(self._connection), schema.migrations(kind)[-1][0]
+            version, ours = schema.version(self._connection), schema.latest(kind)
         except sqlite3.Error as error:
-            raise _renamed(error, path) from error
+            raise renamed(error, path.name) from error
         if version != ours:
             self._connection.close()
-            raise _other_version(path.name, version, ours)
+            raise other_version(path.name, version, ours)
 
     def read(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
         """The rows of one query. Raises: StoreError."""
@@ -270,7 +257,7 @@ class Reader:
         try:
             return self._connection.execute(statement, values).fetchall()
         except sqlite3.Error as error:
-            raise _renamed(error, self.path) from error
+            raise renamed(error, self.path.name) from error
 
     def close(self) -> None:
         """Frees the file."""
@@ -289,31 +276,7 @@ def _prepare(connection: sqlite3.Connection, name: str, kind: Kind) -> None:
     if mode != "wal":
         raise StoreError(f"{name} cannot have a write-ahead log.", hint="Keep the state directory on a local disk.")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
-    migrations = schema.migrations(kind)
-    ours = migrations[-1][0]
-    if _version(connection) == ours:
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        version = _version(connection)
-        if version > ours:
-            raise _other_version(name, version, ours)
-        for number, statements in migrations:
-            for statement in statements if number > version else ():
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {ours}")
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-
-
-def _version(cursor: sqlite3.Cursor | sqlite3.Connection) -> int:
-    return int(cursor.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _rewrite_version(cursor: sqlite3.Cursor) -> None:
-    cursor.execute(f"PRAGMA user_version = {_version(cursor)}")
+    schema.bring_up(connection, name, kind)
 
 
 def _move_log(path: Path) -> None:
@@ -332,35 +295,6 @@ def _patiently(attempt: Callable[[], T], wait_s: float) -> T:
         try:
             return attempt()
         except sqlite3.Error as error:
-            if not _is_busy(error) or time.monotonic() >= deadline:
+            if not is_busy(error) or time.monotonic() >= deadline:
                 raise
         time.sleep(RETRY_S)
-
-
-def _is_busy(error: BaseException) -> bool:
-    return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-def _code(error: BaseException) -> int:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-def _renamed(error: Exception, path: Path) -> StoreError:
-    if isinstance(error, StoreError):
-        return error
-    reason, hint = _REASONS.get(_code(error), ("could not be used", StoreError.hint))
-    renamed = StoreError(f"{path.name} {reason}.", hint=hint)
-    renamed.__cause__ = error
-    return renamed
-
-
-def _other_version(name: str, version: int, ours: int) -> StoreError:
-    if version > ours:
-        return StoreError(
-            f"{name} was written by a newer regate (schema {version}, this one knows {ours}).",
-            hint="Upgrade regate, or name another state directory.",
-        )
-    return StoreError(
-        f"{name} has schema {version}, this regate needs {ours}.",
-        hint="Start the gateway once on this state directory: it brings the file up to date.",
-    )

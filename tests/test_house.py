@@ -29,7 +29,8 @@ ROOMS: Mapping[str, set[str]] = {
     **{room: {"errors", "core", "ports", *THE_PATH} for room in THE_PATH},
     "downstream": {"errors", "core", "ports", *THE_PATH},
     **{room: ADAPTER for room in ("opa", "counters", "approvals", "grants", "audit", "upstream")},
-    "database": {"errors", "presence", "schema"},
+    "database": {"errors", "faults", "presence", "schema"},
+    "schema": {"errors", "faults"},
     "settings": {"errors", "yamltree"},
     "settings_file": {"errors", "settings", "yamltree"},
     "policies": {"settings", "health", "errors", "translator"},
@@ -56,7 +57,6 @@ ONLY_IN: Mapping[str, set[str]] = {
 }
 
 LONG: Mapping[str, str] = {
-    "sidecar/database.py": "one file imports sqlite3: opening, migrating and group commits are one thing's care",
     "sidecar/http1.py": "one connection's states, and the pool that parks it between two requests",
     "sidecar/opa/process.py": "one child process from its start to its end",
     "sidecar/wiring.py": "the only file that knows every adapter",

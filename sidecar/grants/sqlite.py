@@ -1,6 +1,7 @@
 """Grants in SQLite: looked up by a gateway, made and revoked by commands. Keeps no token."""
 
 import hmac
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,8 @@ from sidecar.database import Cursor, Database
 from sidecar.errors import StoreError
 from sidecar.grants import token as tokens
 from sidecar.ports import Grant
+
+FRESH_S = 0.001
 
 _VALID = "SELECT token_hash, id, server, policy FROM grants WHERE revoked_at IS NULL"
 _PUT = """
@@ -32,20 +35,24 @@ class Issued:
 class SqliteGrants:
     """The port `Grants` over one database, and the verbs of `regate grants`, which wait in place.
 
-    Valid grants are held in memory and read again as soon as any process has changed them: a
-    revocation counts from the next call on. One of these per `Database`: SQLite does not tell a
-    connection of its own changes.
+    Valid grants are held in memory. Whether any process has changed them is asked before a token is
+    resolved, unless it was asked within the last millisecond: a revocation counts from then on. One of
+    these per `Database`: SQLite does not tell a connection of its own changes.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._by_hash: dict[bytes, tuple[bytes, Grant]] = {}
+        self._asked_s = -FRESH_S
         self._data_version: int | None = None
         self._edition: int | None = None
 
     def resolve(self, token: bytes) -> Grant | None:
         """The grant of a token, or None. Raises: StoreError."""
-        self._refresh()
+        now_s = time.monotonic()
+        if now_s - self._asked_s >= FRESH_S:
+            self._refresh()
+            self._asked_s = now_s
         presented = tokens.digest(token)
         stored, grant = self._by_hash.get(presented, (b"", None))
         return grant if hmac.compare_digest(stored, presented) else None
@@ -89,7 +96,7 @@ class SqliteGrants:
             cursor.execute("UPDATE grants_edition SET edition = edition + 1")
             return changed
 
-        self._data_version = None
+        self._data_version, self._asked_s = None, -FRESH_S
         return self._database.transact_now(change)
 
     def _refresh(self) -> None:

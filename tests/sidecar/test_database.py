@@ -139,6 +139,12 @@ def test_open_folder_in_place_of_the_file_store_error(tmp_path: Path) -> None:
         open_database(tmp_path, "state")
 
 
+def test_open_without_write_ahead_log_store_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_connect", lambda path, mode: sqlite3.connect(":memory:"))
+    with pytest.raises(StoreError, match="cannot have a write-ahead log"):
+        open_database(tmp_path, "state")
+
+
 def test_open_while_migration_locked_store_error(tmp_path: Path) -> None:
     (tmp_path / "state.sqlite").touch()
     with sqlite3.connect(tmp_path / "state.sqlite") as connection:

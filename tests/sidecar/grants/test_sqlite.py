@@ -137,20 +137,39 @@ def test_resolve_change_by_another_process_seen_next_time(tmp_path: Path, grants
     assert grants.resolve(token) is None
 
 
-def test_resolve_two_stores_in_one_process_agree(tmp_path: Path, database: Database, grants: SqliteGrants) -> None:
-    beside = SqliteGrants(database)
+def test_resolve_two_gateways_agree_within_a_millisecond(
+    tmp_path: Path, grants: SqliteGrants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("sidecar.grants.sqlite.time.monotonic", lambda: now[0])
     other = open_database(tmp_path, "state")
     far = SqliteGrants(other)
     token = grants.create("alice", "bank", None).encode()
-    assert [store.resolve(token) for store in (grants, beside, far)] == [Grant("alice", "bank", None)] * 3
+    assert [store.resolve(token) for store in (grants, far)] == [Grant("alice", "bank", None)] * 2
     far.revoke("alice")
-    assert [store.resolve(token) for store in (grants, beside, far)] == [None] * 3
+    assert far.resolve(token) is None
+    now[0] += 0.0011
+    assert grants.resolve(token) is None
     other.close_now()
 
 
-async def test_resolve_other_tables_written_grants_not_read_again(database: Database, tmp_path: Path) -> None:
+def test_resolve_many_in_a_millisecond_store_asked_once(
+    database: Database, grants: SqliteGrants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.grants.sqlite.time.monotonic", lambda: 100.0)
+    token = grants.create("alice", "bank", None).encode()
+    read: list[str] = []
+    database._connection.set_trace_callback(read.append)
+    assert all(grants.resolve(token) for _ in range(50))
+    assert len(read) == 3
+
+
+def test_resolve_other_tables_written_grants_not_read_again(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     grants = SqliteGrants(database)
     token = grants.create("alice", "bank", None).encode()
+    monkeypatch.setattr("sidecar.grants.sqlite.FRESH_S", 0.0)
     grants.resolve(token)
     read: list[str] = []
     database._connection.set_trace_callback(read.append)
@@ -161,7 +180,8 @@ async def test_resolve_other_tables_written_grants_not_read_again(database: Data
     other.close_now()
 
 
-def test_resolve_store_gone_store_error(tmp_path: Path, grants: SqliteGrants) -> None:
+def test_resolve_store_gone_store_error(tmp_path: Path, grants: SqliteGrants, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.grants.sqlite.FRESH_S", 0.0)
     token = grants.create("alice", "bank", None).encode()
     grants.resolve(token)
     (tmp_path / "state.sqlite").rename(tmp_path / "away")
