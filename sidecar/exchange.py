@@ -79,6 +79,23 @@ class Exchange:
             case PassThrough():
                 return await self._pass_through(judged, turn, forwarded)
 
+    def unjudged(self, raw: bytes, caller: Caller, headers: Mapping[bytes, list[bytes]], error: SidecarError) -> Reply:
+        """The denial of a message whose caller cannot be known, since the store that knows does not answer."""
+        turn = _Turn(caller, self._clock.now(), perf_counter())
+        verdict = unavailable(f"{error.code}: {error}")
+        try:
+            message = jsonrpc.parse(raw)
+            judged = messages.classify(message, era.read(message, headers, self._inventory), self._inventory)
+        except ProtocolError as malformed:
+            return self._refuse(malformed, turn)
+        if isinstance(judged, ToolCall):
+            turn.method, turn.tool, turn.argument_keys = "tools/call", judged.tool, judged.argument_keys
+            self._record(turn, verdict)
+            return Reply(200, JSON_HEADERS, body=_denied(judged, caller, verdict))
+        self._record(turn, verdict)
+        text = denial.text(verdict.decision.message)
+        return Reply(503, JSON_HEADERS, body=denial.error(judged.id_raw, denial.UNAVAILABLE, text))
+
     async def listen(self, caller: Caller, forwarded: Headers) -> Reply:
         """The upstream's stream of messages that belong to no request, filtered like any other."""
         return await self._relayed(self._upstream.listen(forwarded, caller.session), Addressee(caller))

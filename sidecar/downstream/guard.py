@@ -24,6 +24,11 @@ class RequestRefused(SidecarError):
         self.http_status = http_status
 
 
+def too_large(limit_bytes: int) -> RequestRefused:
+    """The refusal of a body over the limit."""
+    return RequestRefused(413, f"The body is larger than {limit_bytes} bytes.")
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """The checks every request passes, in the order in which they are made.
@@ -86,11 +91,7 @@ class Guard:
             raise RequestRefused(406, "Accept must name application/json and text/event-stream.")
         length = headers.get(b"content-length", _NO_HEADER)
         if length and (not length[0].isdigit() or int(length[0][:20]) > self.body_limit_bytes):
-            raise self.too_large()
-
-    def too_large(self) -> RequestRefused:
-        """The refusal of a body over the limit."""
-        return RequestRefused(413, f"The body is larger than {self.body_limit_bytes} bytes.")
+            raise too_large(self.body_limit_bytes)
 
 
 def _without_port(host: bytes) -> str:

@@ -4,31 +4,26 @@ What a request must be is checked in `guard`; what is decided, in `exchange`; he
 Source: mcp-gateway.md G7–G9, G19–G24, G49, G50.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from typing import Any
 
 from sidecar.core import denial, sse
 from sidecar.core.headers import forwardable
 from sidecar.core.query import Asker
 from sidecar.core.record import AuditRecord
+from sidecar.downstream import asgi
 from sidecar.downstream.guard import Guard, RequestHeaders, RequestRefused
 from sidecar.downstream.pages import Pages
 from sidecar.downstream.sessions import Sessions
 from sidecar.errors import GrantError, SidecarError, StoreError
 from sidecar.exchange import Exchange
 from sidecar.judgement import Caller
-from sidecar.ports import AuditLog, Clock, Grant, Reply
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+from sidecar.ports import AuditLog, Clock, Event, Grant, Reply
 
 _SESSION = b"mcp-session-id"
 _JSON = (b"content-type", b"application/json")
-_BODY_S = 30.0
-_PATIENCE_S = 0.05
+_EVENT_STREAM = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
+_ASKERS = 10_000
 
 
 class Gateway:
@@ -54,41 +49,44 @@ class Gateway:
         self._warn = warn
         self._askers: dict[Grant, Asker] = {}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         if scope["type"] != "http":
             return
         headers: dict[bytes, list[bytes]] = {}
         for name, value in scope["headers"]:
             headers.setdefault(name, []).append(value)
+        method: str = scope["method"]
         server, grant = "", ""
         try:
             self._guard.place(headers)
             door = self._doors.get(scope["path"])
             if door is None or scope["raw_path"] != scope["path"].encode():
                 status, page = await self._pages.page(scope["path"], headers)
-                await _write(send, status, [_JSON], page)
+                await asgi.write(send, status, [_JSON], page)
                 return
             server, exchange = door
-            caller = self._caller(self._guard.grant(headers, server), headers)
+            caller, fault = self._caller(headers, server)
             grant = caller.grant.id
-            self._guard.form(scope["method"], headers)
-            body = await self._body(receive) if scope["method"] == "POST" else b""
-        except (RequestRefused, GrantError, StoreError) as error:
-            await self._refuse(error, scope["method"], server, grant, send)
+            self._guard.form(method, headers)
+            body = await asgi.read(receive, self._guard.body_limit_bytes) if method == "POST" else b""
+        except (RequestRefused, GrantError) as error:
+            await self._refuse(error, method, server, grant, send)
             return
         forwarded = forwardable(scope["headers"])
-        match scope["method"]:
-            case "POST":
-                await _unless_gone(
-                    self._answer(exchange.handle(body, caller, headers, forwarded), caller, send), receive
-                )
-            case "GET":
-                await _unless_gone(self._answer(exchange.listen(caller, forwarded), caller, send), receive)
-            case _:
-                await self._answer(exchange.end(caller, forwarded), caller, send)
+        if fault is not None:
+            await self._send(exchange.unjudged(body, caller, headers, fault), caller, send)
+        elif method == "POST":
+            answering = self._answer(exchange.handle(body, caller, headers, forwarded), caller, send)
+            await asgi.unless_gone(answering, receive)
+        elif method == "GET":
+            await asgi.unless_gone(self._answer(exchange.listen(caller, forwarded), caller, send), receive)
+        else:
+            await self._answer(exchange.end(caller, forwarded), caller, send)
 
-    async def _answer(self, replying: Awaitable[Reply], caller: Caller, send: Send) -> None:
-        reply = await replying
+    async def _answer(self, replying: Awaitable[Reply], caller: Caller, send: asgi.Send) -> None:
+        await self._send(await replying, caller, send)
+
+    async def _send(self, reply: Reply, caller: Caller, send: asgi.Send) -> None:
         headers = [
             (name, self._sessions.wrap(value.decode("latin-1"), caller.grant.id).encode("latin-1"))
             if name == _SESSION
@@ -97,57 +95,34 @@ class Gateway:
         ]
         if reply.events is not None:
             kept = [pair for pair in headers if pair[0] not in (b"content-type", b"x-accel-buffering")]
-            kept += [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
-            await _stream(send, reply.status, kept, _frames(reply))
+            await asgi.stream(send, reply.status, [*kept, *_EVENT_STREAM], _frames(reply.events))
         elif reply.chunks is not None:
-            await _stream(send, reply.status, headers, reply.chunks)
+            await asgi.stream(send, reply.status, headers, reply.chunks)
         else:
-            await _write(send, reply.status, headers, reply.body or b"")
+            await asgi.write(send, reply.status, headers, reply.body or b"")
 
-    def _caller(self, grant: Grant, headers: RequestHeaders) -> Caller:
+    def _caller(self, headers: RequestHeaders, server: str) -> tuple[Caller, StoreError | None]:
+        """Who calls; with an error, nobody knows: the store that holds the grants does not answer."""
+        try:
+            grant = self._guard.grant(headers, server)
+        except StoreError as error:
+            nobody = Grant("", server, None)
+            return Caller(nobody, Asker(policy=None, server=server, grant="")), error
         asker = self._askers.get(grant)
         if asker is None:
-            if len(self._askers) >= 10_000:
+            if len(self._askers) >= _ASKERS:
                 self._askers.clear()
             asker = self._askers[grant] = Asker(policy=grant.policy, server=grant.server, grant=grant.id)
         given = headers.get(_SESSION)
         if given is None:
-            return Caller(grant, asker)
+            return Caller(grant, asker), None
         session = self._sessions.unwrap(given[0].decode("latin-1"), grant.id) if len(given) == 1 else None
         if session is None:
             raise RequestRefused(404, "No such session; initialize again.")
-        return Caller(grant, asker, session)
+        return Caller(grant, asker, session), None
 
-    async def _body(self, receive: Receive) -> bytes:
-        event = await receive()
-        body: bytes = event.get("body", b"")
-        if event["type"] == "http.request" and event.get("more_body"):
-            try:
-                async with asyncio.timeout(_BODY_S):
-                    body = await self._rest(body, receive)
-            except TimeoutError as error:
-                raise RequestRefused(408, f"The body was not whole within {_BODY_S:g} s.") from error
-        if len(body) > self._guard.body_limit_bytes:
-            raise self._guard.too_large()
-        return body
-
-    async def _rest(self, first: bytes, receive: Receive) -> bytes:
-        parts, size = [first], len(first)
-        more = True
-        while more:
-            event = await receive()
-            if event["type"] != "http.request":
-                raise RequestRefused(400, "The client hung up before the body was whole.")
-            part = event.get("body", b"")
-            size += len(part)
-            if size > self._guard.body_limit_bytes:
-                raise self._guard.too_large()
-            parts.append(part)
-            more = event.get("more_body", False)
-        return b"".join(parts)
-
-    async def _refuse(self, error: SidecarError, method: str, server: str, grant: str, send: Send) -> None:
-        status = getattr(error, "http_status", 503)
+    async def _refuse(self, error: SidecarError, method: str, server: str, grant: str, send: asgi.Send) -> None:
+        status = getattr(error, "http_status", 400)
         self._warn(error)
         if method == "POST":
             self._audit.append(
@@ -173,57 +148,10 @@ class Gateway:
             headers.append((b"allow", b"POST, GET, DELETE"))
         if status in (408, 413):
             headers.append((b"connection", b"close"))
-        await _write(send, status, headers, denial.error(b"null", -32600, str(error)))
+        await asgi.write(send, status, headers, denial.error(b"null", -32600, str(error)))
 
 
-async def _frames(reply: Reply) -> AsyncGenerator[bytes, None]:
-    assert reply.events is not None
-    async with aclosing(reply.events) as events:
-        async for event in events:
+async def _frames(events: AsyncGenerator[Event, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(events) as incoming:
+        async for event in incoming:
             yield event.raw if event.raw is not None else sse.encode(event.data)
-
-
-async def _stream(
-    send: Send, status: int, headers: list[tuple[bytes, bytes]], chunks: AsyncGenerator[bytes, None]
-) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    async with aclosing(chunks) as parts:
-        async for part in parts:
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _write(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    kept = [*headers, (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": kept})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def _unless_gone(answering: Awaitable[None], receive: Receive) -> None:
-    """Answers, unless the client hangs up first: then the work is cancelled (G24).
-
-    Looking for a hang-up costs a task, so a quick answer is not watched at all.
-    """
-    loop = asyncio.get_running_loop()
-    work = asyncio.current_task()
-    watchers: list[asyncio.Task[None]] = []
-    gone = False
-
-    async def watch() -> None:
-        nonlocal gone
-        while (await receive())["type"] != "http.disconnect":
-            continue
-        gone = True
-        assert work is not None
-        work.cancel()
-
-    timer = loop.call_later(_PATIENCE_S, lambda: watchers.append(loop.create_task(watch())))
-    try:
-        await answering
-    except asyncio.CancelledError:
-        if not gone:
-            raise
-    finally:
-        timer.cancel()
-        for watcher in watchers:
-            watcher.cancel()
