@@ -43,7 +43,7 @@ class Work:
 CALL = Work(
     "tools/call",
     '{"jsonrpc":"2.0","id":%ID%,"method":"tools/call","params":'
-    '{"name":"accountBorrow","arguments":{"coin":"USDT","amount":"25.5"}}}',
+    '{"name":"accountBorrow","arguments":{"coin":"USDT","amount":25.5}}}',
     '"text":"done"',
 )
 LIST = Work("tools/list", '{"jsonrpc":"2.0","id":%ID%,"method":"tools/list","params":{}}', '"accountBorrow"')
@@ -54,7 +54,7 @@ def policy() -> dict[str, Any]:
     names = [tool["name"] for tool in json.loads(CATALOGUE.read_text(encoding="utf-8"))["tools"][:_RULED]]
     rules = {
         name: {
-            "deny_if": [{"path": "args.amount", "op": "gt", "value": 10000, "as": "number", "on_deny": "Too much."}],
+            "deny_if": [{"path": "args.amount", "op": "gt", "value": 10000, "on_deny": "Too much."}],
             "limits": [{"counter": f"{name}_calls", "window": "day", "max": 10**12}],
         }
         for name in names
