@@ -110,7 +110,7 @@ def _explain(error: Exception, settings: "Settings") -> NoReturn:
             policy = settings.policies.get(problem.policy)
             for line in lines(problem, policy.file if policy is not None else None):
                 note(line)
-        raise SettingsError("the policy was rejected", hint=error.hint) from error
+        raise SettingsError("the policy was rejected", hint="Correct every place named, and start again.") from error
     if isinstance(error, SidecarError):
         raise error
     if isinstance(error, OSError) and error.errno in _BIND_REASONS:

@@ -115,7 +115,8 @@ class Single:
             options += ["--env", variable]
         for text in self.approval_map or ():
             options += ["--approval-map", text]
-        return ["stdio", *options, "--", *command_line(self.command)]
+        program, *arguments = command_line(self.command)
+        return ["stdio", *options, "--", program, *map(_from_anywhere, arguments)]
 
     def _server(self) -> dict[str, Any]:
         if bool(self.command) == bool(self.upstream):
@@ -161,6 +162,12 @@ def command_line(command: Sequence[str]) -> list[str]:
     if program is None:
         raise SettingsError(f"command not found: {command[0]}", hint="Give its full path, or put its folder on PATH.")
     return [str(Path(program).absolute()), *command[1:]]
+
+
+def _from_anywhere(argument: str) -> str:
+    """An argument that is a path from here, made one from everywhere."""
+    path = Path(argument)
+    return str(path.absolute()) if ("/" in argument or "." in argument) and path.exists() else argument
 
 
 def _id(policy: Path) -> str:

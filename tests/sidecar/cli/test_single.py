@@ -67,10 +67,13 @@ def test_settings_with_mistakes_are_wrong_usage(tmp_path: Path) -> None:
 
 def test_stdio_arguments_make_the_same_gateway_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    single = Single(Path("p.json"), ["sh", "-c", "x"], name="n", env=["A=b"], approval_map=["T."], state=tmp_path / "s")
+    (tmp_path / "repo").mkdir()
+    command = ["sh", "-c", "x", "repo", "./repo", ".", "no/such", "/"]
+    single = Single(Path("p.json"), command, name="n", env=["A=b"], approval_map=["T."], state=tmp_path / "s")
     assert single.stdio_arguments() == [
         *("stdio", "--policy", str(tmp_path / "p.json"), "--state", str(tmp_path / "s"), "--name", "n"),
         *("--env", "A=b", "--approval-map", "T.", "--", str(shutil.which("sh")), "-c", "x"),
+        *("repo", str(tmp_path / "repo"), str(tmp_path), "no/such", "/"),
     ]
 
 
