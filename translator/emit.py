@@ -87,7 +87,7 @@ def _section(section: Section, scope: tuple[str, ...]) -> Iterator[str]:
 
 def _guard(guard: Guard, index: int, scope: tuple[str, ...]) -> Iterator[str]:
     outcome = "approval_required" if guard.step in _APPROVALS else "deny"
-    head = _stop(guard.step, index, outcome, guard.rule, guard.message, guard.ttl_s)
+    head = _label(guard.name) + _stop(guard.step, index, outcome, guard.rule, guard.message, guard.ttl_s)
     if guard.step in _REQUIRES:
         for condition in guard.conditions:
             yield _rule(head, (*scope, _judged(condition, "!= true")))
@@ -114,13 +114,18 @@ def _limit(limit: Limit, index: int, scope: tuple[str, ...]) -> Iterator[str]:
         "amounts": amounts,
     }
     lines = "".join(f'\t"{name}": {text},\n' for name, text in members.items())
-    yield _rule(f"limits contains [{limit.step:d}, {index}, {{\n{lines}}}]", scope)
+    yield _rule(f"{_label(limit.name)}limits contains [{limit.step:d}, {index}, {{\n{lines}}}]", scope)
 
 
 def _stop(step: Step, index: int, outcome: str, rule: str, message: str, ttl_s: int | None = None) -> str:
     words = ", ".join(map(literal.string, (outcome, rule, message)))
     ttl = "" if ttl_s is None else f", {ttl_s}"
     return f"stop contains [{step:d}, {index}, {words}{ttl}]"
+
+
+def _label(name: str) -> str:
+    """The author's own name for a rule, as a comment above it."""
+    return f"# {literal.note(name)}\n" if name else ""
 
 
 def _rule(head: str, body: Sequence[str]) -> str:

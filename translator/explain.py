@@ -36,7 +36,7 @@ def explain(program: Program, tool: str) -> str:
     guards = sorted((guard for section in sections for guard in section.guards), key=lambda guard: guard.step)
     always = _first_always(guards, Step.TOOL_DENY, Step.ALL_DENY)
     if always is not None:
-        return f"always denied: {literal.string(always.message)}"
+        return f"always denied{_said(always)}"
     limits = [_limit(limit) for section in sections for limit in section.limits]
     return "; ".join([_fate(guards), *_ifs(guards), *limits])
 
@@ -45,10 +45,15 @@ def _first_always(guards: list[Guard], *steps: Step) -> Guard | None:
     return next((guard for guard in guards if guard.step in steps and not guard.conditions), None)
 
 
+def _said(guard: Guard) -> str:
+    """The author's words, if there are any."""
+    return "" if guard.message == f'Denied by rule "{guard.rule}"' else f": {literal.string(guard.message)}"
+
+
 def _fate(guards: list[Guard]) -> str:
     """What happens to a call that nothing denies."""
     asks = _first_always(guards, Step.TOOL_APPROVAL, Step.ALL_APPROVAL)
-    fate = "allowed" if asks is None else f"asks a human: {literal.string(asks.message)}"
+    fate = "allowed" if asks is None else f"asks a human{_said(asks)}"
     required = [guard for guard in guards if guard.step in (Step.TOOL_REQUIRE, Step.ALL_REQUIRE)]
     return f"{fate} if {' and '.join(map(_all_of, required))}" if required else fate
 

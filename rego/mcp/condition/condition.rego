@@ -5,6 +5,7 @@
 #   type that it cannot judge. A rule that refuses asks for `!= false`, a rule that requires refuses on
 #   `!= true`: so neither a wrong type nor a hole in this file can let a call through. An absent value
 #   (null) makes every operator but `present` false. Types come first, since Rego orders across types.
+#   Numbers compare exactly up to 19 digits, whole ones always; OPA rounds a longer number with a fraction.
 package mcp.condition
 
 # METADATA

@@ -19,6 +19,7 @@ tools := {
 
 # Tool "refund"
 
+# "large"
 stop contains [9, 0, "approval_required", "/tools/refund/require_approval/args.amount-gt+args.currency-neq", "Over 100 needs sign-off.", 600] if {
 	input.tool == "refund"
 	condition.above(object.get(input.args, "amount", null), 100) != false

@@ -55,6 +55,7 @@ stop contains [6, 6, "deny", "/tools/t/deny_if/args.g-lte", "Denied by rule \"/t
 	condition.at_most(object.get(input.args, "g", null), 1) != false
 }
 
+# "big charges"
 stop contains [6, 7, "deny", "/tools/t/deny_if/args.h-gt", "Charges above 500.00 are refused."] if {
 	input.tool == "t"
 	condition.above(object.get(input.args, "h", null), 50000) != false

@@ -15,6 +15,7 @@ tools := {"t": true}
 
 # Tool "t"
 
+# "nobody calls\nthis"
 limits contains [11, 0, {
 	"rule": "/tools/t/limits/per minute",
 	"message": "Rate limit of 0 per minute reached. Try again later.",
