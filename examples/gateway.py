@@ -37,7 +37,7 @@ class Gateway:
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-_REGATE = (str(Path(sys.executable).with_name("regate")),)
+_REGATE = (sys.executable, "-m", "sidecar")
 
 
 @contextmanager

@@ -29,8 +29,7 @@ def _demo(environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "examples.demo"],
         cwd=ROOT,
         env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
     )
@@ -58,7 +57,7 @@ def test_demo_whose_gateway_does_not_start_says_so_and_ends(tmp_path: Path) -> N
 
 def test_gateway_that_ends_at_once_is_not_ready_and_its_words_are_kept(tmp_path: Path) -> None:
     with (
-        pytest.raises(gateway.NotReady, match="nothing.json"),
+        pytest.raises(gateway.NotReady, match=r"nothing\.json"),
         gateway.running(tmp_path / "nothing.json", [], tmp_path),
     ):
         pass

@@ -1,6 +1,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mcp import Client, StdioServerParameters
@@ -11,14 +12,17 @@ ROOT = Path(stand_in.__file__).parents[1]
 CATALOGUES = sorted((ROOT / "examples" / "catalogue").glob("*.json"))
 
 
+def _tools(catalogue: Path) -> list[dict[str, Any]]:
+    return list(json.loads(catalogue.read_bytes())["tools"])
+
+
 @pytest.mark.parametrize("catalogue", CATALOGUES, ids=lambda path: path.stem)
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_stand_in_lists_exactly_the_catalogue(catalogue: Path, mode: str) -> None:
     server = stand_in.build(catalogue, stand_in.recorder(None))
     async with Client(server, mode=mode) as client:
         listed = (await client.list_tools()).tools
-    wanted = json.loads(catalogue.read_bytes())["tools"]
-    assert [tool.model_dump(by_alias=True, exclude_none=True, mode="json") for tool in listed] == wanted
+    assert [tool.model_dump(by_alias=True, exclude_none=True, mode="json") for tool in listed] == _tools(catalogue)
 
 
 async def test_stand_in_over_stdio_echoes_and_logs_each_call(tmp_path: Path) -> None:
