@@ -3,7 +3,7 @@
 VENV       := .venv
 BIN        := $(VENV)/bin
 STAMPS     := $(VENV)/stamps
-SOURCES    := sidecar translator rego examples bench tests
+SOURCES    := sidecar translator rego examples bench scripts tests
 WORKERS    ?= 2
 GOLDEN     ?= tests/translator
 
