@@ -6,17 +6,21 @@ No problem shows a value that was set, for it may be a secret.
 import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from sidecar.errors import SettingsError
 from sidecar.settings import Children, Opa, Policy, Server, Settings, TokenGrant
-from sidecar.yamltree import Path as Way
-from sidecar.yamltree import Tree, read
+
+if TYPE_CHECKING:
+    from sidecar.yamltree import Tree
+
+Way = tuple[str | int, ...]
+"""The way to a setting: names of mappings and places in lists."""
 
 _FILE_BYTES = 1024 * 1024
 _PARTS: dict[str, type[BaseModel]] = {
@@ -91,6 +95,8 @@ def load(path: Path, overrides: Sequence[Override] = (), environ: Mapping[str, s
     Relative paths in the file are relative to it; those from elsewhere, to the current folder.
     Raises: SettingsRejected with every problem.
     """
+    from sidecar.yamltree import read  # where no file is read, YAML need not be loaded: a tenth of a second
+
     outside = [*_from_environment(environ), *overrides]
     tree = read(_text(path))
     where = _Where(_labels(outside), path, tree)
@@ -240,20 +246,20 @@ class _Where:
 
     labels: Mapping[Way, str]
     path: Path | None = None
-    tree: Tree = field(default_factory=Tree)
+    tree: "Tree | None" = None
 
     def line(self, problem: _Problem) -> str:
         hint = f" ({problem.hint})" if problem.hint else ""
         return f"{self._name(problem.way)}{problem.message}{hint}"
 
     def place(self, problem: _Problem) -> tuple[int, int]:
-        return self.tree.place(problem.way)
+        return self.tree.place(problem.way) if self.tree is not None else (0, 0)
 
     def _name(self, way: Way) -> str:
         for length in range(len(way), 0, -1):
             if way[:length] in self.labels:
                 return f"{self.labels[way[:length]]}: "
-        if self.path is None:
+        if self.tree is None:
             return _dotted(way)
         line, column = self.tree.place(way)
         return f"{self.path}:{line}:{column}: {_dotted(way)}"
