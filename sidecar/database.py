@@ -27,6 +27,7 @@ RETRY_S = 0.005
 BATCH = 256
 CHECKPOINT_BYTES = 4 << 20
 CHECKPOINT_REST_S = 0.5
+TRUNCATE_BYTES = 64 << 20
 PAGE_BYTES: dict[Kind, int] = {"state": 1024, "audit": 4096}
 """A commit writes whole pages: small ones for single counters, large ones for runs of records."""
 
@@ -34,7 +35,7 @@ PAGE_BYTES: dict[Kind, int] = {"state": 1024, "audit": 4096}
 def open_database(folder: Path, kind: Kind, *, wait_s: float = WAIT_S) -> "Database":
     """The database `<kind>.sqlite` in `folder`; both are made if missing, private to the user.
 
-    Needs no event loop. `wait_s` is how long an operation waits for a locked file.
+    `wait_s` is how long an operation waits for a locked file.
     Raises: StoreError (not ours, damaged, newer than this version, not writable, locked).
     """
     path = folder.absolute() / f"{kind}.sqlite"
@@ -118,9 +119,8 @@ class Database:
     def transact(self, operation: Operation[T]) -> "asyncio.Future[T]":
         """What `operation` returns, once it is committed.
 
-        What waits in one turn of the loop shares one transaction, in order of arrival. An operation
-        may run more than once before it is committed. One that is cancelled before its turn does not
-        run; one cancelled later may have been committed.
+        What waits in one turn of the loop shares one transaction, in order of arrival. An operation may run
+        more than once. One cancelled before its turn does not run; one cancelled later may be committed.
         Raises: StoreError (locked past the time allowed, full, gone, closed, or the operation failed).
         """
         single = _Single(operation)
@@ -191,10 +191,7 @@ class Database:
             self._consider_checkpoint(loop)
 
     def _answer(self, batch: "list[_Waiting]", now: float) -> "list[_Waiting]":
-        """Commits a batch and answers those who wait; those whose time allows another try are left over.
-
-        A batch that fails is tried one by one, so that only the culprit fails.
-        """
+        """Commits a batch and answers it, one by one if it fails; gives back those with time for another try."""
         try:
             results = self._commit([work.run for work, _ in batch])
         except Exception as error:
@@ -236,10 +233,9 @@ class Database:
 
 
 class Reader:
-    """A SQLite file that another process may be writing; opened read-only, for any one thread at a time."""
+    """A file that another process may be writing, read-only. Raises: StoreError (missing, of another version)."""
 
     def __init__(self, path: Path, kind: Kind) -> None:
-        """Raises: StoreError (missing, not ours, of another version)."""
         self.path = path.absolute()
         try:
             self._connection = _connect(self.path, "ro", WAIT_S)
@@ -276,17 +272,19 @@ def _prepare(connection: sqlite3.Connection, name: str, kind: Kind) -> None:
     if mode != "wal":
         raise StoreError(f"{name} cannot have a write-ahead log.", hint="Keep the state directory on a local disk.")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute(f"PRAGMA journal_size_limit = {CHECKPOINT_BYTES // 2}")
     schema.bring_up(connection, name, kind)
 
 
 def _move_log(path: Path) -> None:
-    """Moves the write-ahead log into the file and empties it, holding writers up for a moment only at the end.
+    """Moves the log into the file beside the writers, the next of whom begins it anew unless one came in between.
 
-    Left for the next time if the file is busy or the disk is full.
+    A very long one is cut, with the writers held up as long as the disk takes. A fault is left for next time.
     """
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(_connect(path, "rw", 0.02)) as connection:
+    with contextlib.suppress(sqlite3.Error, OSError), contextlib.closing(_connect(path, "rw", 0.02)) as connection:
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if Path(f"{path}-wal").stat().st_size > TRUNCATE_BYTES:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _patiently(attempt: Callable[[], T], wait_s: float) -> T:
