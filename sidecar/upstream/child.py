@@ -177,15 +177,15 @@ class Child:
         self._stdin.close()
         await self._has_exited(grace_s)
         if await self._lives():
-            await asyncio.to_thread(self._tree.signal, signal.SIGTERM)
+            await asyncio.to_thread(self._tree.kill, signal.SIGTERM)
             if not await self._is_gone(grace_s):
-                self._tree.signal(signal.SIGKILL)
+                self._tree.kill(signal.SIGKILL)
                 await self._is_gone(grace_s)
 
     def _make_sure(self, ending: asyncio.Task[None]) -> None:
         """The end of the ending, also when the event loop stops in the middle of it, or before it has begun."""
         if ending.cancelled() or ending.exception() is not None:
-            self._tree.signal(signal.SIGKILL)
+            self._tree.kill(signal.SIGKILL)
         if 0 in self._open_pipes:
             self._stdin.abort()
         with suppress(PermissionError):

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
@@ -24,7 +25,7 @@ _GUESS_BYTES = 512
 Id = int | str
 
 
-class Conversation:
+class Conversation(ABC):
     """The requests under way in one child. Each era routes messages and restores answers in its own way."""
 
     def __init__(self, command: Command, answer_timeout_s: float | None, ended: Callable[[], None]) -> None:
@@ -73,8 +74,7 @@ class Conversation:
         except BaseException as error:
             self._leave(key, error)
             raise
-        if first is None:
-            raise Broken("The MCP server ended the stream without an answer.")
+        assert first is not None
         if first.last:
             return Reply(call.status, JSON, body=first.line)
         call.streaming = True
@@ -87,10 +87,10 @@ class Conversation:
         """Nobody waits for this request any more; the server is told if it may still work on it."""
         call = self._calls.pop(key, None)
         gave_up = isinstance(error, TimedOut) or not isinstance(error, UpstreamError)
-        if call is not None and call.written and gave_up and self._child is not None:
+        if call is not None and call.written and gave_up:
             notice = self._cancellation(key, call, timed_out=isinstance(error, TimedOut))
             if notice is not None:
-                self._child.write_soon(notice)
+                self._say(notice)
 
     def received(self, line: bytes) -> None:
         """Sorts a line of the child's: the answer to a request, or another message."""
@@ -141,17 +141,22 @@ class Conversation:
         for key in suspects if len(suspects) == 1 else list(self._calls):
             self._calls.pop(key).mailbox.close(Broken(f"The MCP server sent {fault}."))
 
-    def _route(self, line: bytes, message: Message) -> None:
-        """Brings a request or notification of the server's to whom it belongs."""
-        raise NotImplementedError
+    def _say(self, message: bytes) -> None:
+        """Tells the server something that it need not hear: nobody waits for it to be written."""
+        if self._child is not None:
+            self._child.write_soon(message)
 
     def _restored(self, line: bytes, _message: Message, _call: Call) -> bytes:
         """The answer in the ids of the client that asked."""
         return line
 
+    @abstractmethod
+    def _route(self, line: bytes, message: Message) -> None:
+        """Brings a request or notification of the server's to whom it belongs."""
+
+    @abstractmethod
     def _cancellation(self, key: Id, call: Call, *, timed_out: bool) -> bytes | None:
         """What tells the server that nobody waits for this request any more; None where it is not to be told."""
-        raise NotImplementedError
 
 
 def _failure(call: Call, death: Death) -> UpstreamError:

@@ -64,9 +64,8 @@ class Session(Conversation):
         if mailbox.put(Letter(line, droppable=droppable)):
             return
         journal.warning("server_message_dropped", server=self._command.name, fault="nobody reads")
-        if not droppable and self._child is not None:
-            refusal = denial.error(msgspec.json.encode(message.id), -32603, "Nobody listens to this session.")
-            self._child.write_soon(refusal)
+        if not droppable:
+            self._say(denial.error(msgspec.json.encode(message.id), -32603, "Nobody listens to this session."))
 
     def _interested(self, line: bytes, message: Message) -> Call | None:
         if message.method == _PROGRESS:

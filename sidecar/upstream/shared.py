@@ -89,9 +89,7 @@ class Shared(Conversation):
     def _refuse(self, server_id: Id) -> None:
         """The modern era has no requests toward the client."""
         journal.warning("server_message_dropped", server=self._command.name, fault="a request to the client")
-        refusal = denial.error(msgspec.json.encode(server_id), -32601, "Servers of this revision send no requests.")
-        if self._child is not None:
-            self._child.write_soon(refusal)
+        self._say(denial.error(msgspec.json.encode(server_id), -32601, "Servers of this revision send no requests."))
 
     def _restored(self, line: bytes, message: Message, call: Call) -> bytes:
         if isinstance(message.error, msgspec.Raw):

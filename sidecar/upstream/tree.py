@@ -44,13 +44,13 @@ class Tree:
         self._leader = leader
         self._mark = f"{mark}=1".encode()
 
-    def signal(self, number: signal.Signals) -> None:
+    def kill(self, number: signal.Signals) -> None:
         """Signals every process of the tree that still runs."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._leader, number)
-        for process in self._strays():
+        for pid in self._strays():
             with suppress(ProcessLookupError, PermissionError):
-                signal.pidfd_send_signal(process, number)
+                self._signal_stray(pid, number)
 
     def is_alive(self) -> bool:
         """Whether any process of the tree still runs. Call it only once the leader has been reaped."""
@@ -73,24 +73,26 @@ class Tree:
                 pass
 
     def _strays(self) -> Iterator[int]:
-        """A pidfd, closed after use, for each process that carries the mark."""
-        if sys.platform != "linux":
-            return
-        for entry in _PROC.iterdir():
-            if not entry.name.isdigit() or not self._is_marked(entry):
-                continue
-            try:
-                process = os.pidfd_open(int(entry.name))
-            except OSError:
-                continue
-            try:
-                if self._is_marked(entry):
-                    yield process
-            finally:
-                os.close(process)
+        """The ids of processes that carry the mark, in the group or out of it."""
+        if sys.platform == "linux":
+            for entry in _PROC.iterdir():
+                if entry.name.isdigit() and self._is_marked(entry.name):
+                    yield int(entry.name)
 
-    def _is_marked(self, entry: Path) -> bool:
+    def _signal_stray(self, pid: int, number: signal.Signals) -> None:
+        """The id may be another process's by now; a pidfd, where Python was built with it, is not."""
+        if not hasattr(os, "pidfd_open"):
+            os.kill(pid, number)
+            return
+        process = os.pidfd_open(pid)
         try:
-            return self._mark in (entry / "environ").read_bytes().split(b"\0")
+            if self._is_marked(str(pid)):
+                signal.pidfd_send_signal(process, number)
+        finally:
+            os.close(process)
+
+    def _is_marked(self, pid: str) -> bool:
+        try:
+            return self._mark in (_PROC / pid / "environ").read_bytes().split(b"\0")
         except OSError:
             return False

@@ -81,3 +81,40 @@ async def test_flood_nobody_reads_keeps_the_newest_and_hurts_nobody(rogue: Rogue
     kept = [json.loads((await anext(listening.events)).data)["params"]["data"] for _ in range(1000)]
     assert kept == list(range(500, 1500))
     await listening.drop()
+
+
+async def test_server_requests_nobody_reads_are_refused_past_the_limit(rogue: Rogue) -> None:
+    client = rogue()
+    session = await client.open()
+    listening = await client.upstream.listen((), session)
+    calls = [asyncio.create_task(client.text("elicit", n, session)) for n in range(1001)]
+    done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+    assert [json.loads(call.result())["code"] for call in done] == [-32603]
+    await client.upstream.end((), session)
+    await asyncio.gather(*calls, return_exceptions=True)
+    await listening.drop()
+
+
+async def test_progress_nobody_asked_for_goes_to_the_listener(rogue: Rogue) -> None:
+    client = rogue()
+    session = await client.open()
+    listening = await client.upstream.listen((), session)
+    params = {"name": "progress", "arguments": {"steps": 1}, "_meta": {"progressToken": 1.5}}
+    reply = await client.request("tools/call", 1, params, session)
+    assert reply.body is not None
+    assert json.loads((await anext(listening.events)).data)["params"]["progressToken"] == 1.5
+    await listening.drop()
+
+
+async def test_late_answer_to_a_request_given_up_goes_nowhere(rogue: Rogue) -> None:
+    client = rogue()
+    session = await client.open()
+    listening = await client.upstream.listen((), session)
+    call = asyncio.create_task(client.call("elicit", 1, session))
+    asked = json.loads((await anext(listening.events)).data)
+    call.cancel()
+    await asyncio.wait([call])
+    await client.respond(asked["id"], {}, session)
+    assert await client.text("echo", 2, session, text="next") == "next"
+    await client.upstream.end((), session)
+    assert [event async for event in listening.events] == []

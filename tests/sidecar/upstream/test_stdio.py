@@ -133,10 +133,10 @@ async def test_sessions_over_the_cap_are_refused_until_one_ends(rogue: Rogue) ->
 
 
 async def test_session_without_traffic_is_ended(rogue: Rogue, is_running: Callable[[int], bool], until: Any) -> None:
-    client = rogue(idle_s=0.2)
-    session = await client.open()
+    client = rogue(idle_s=1.0)
     listened = await client.open()
     listening = await client.upstream.listen((), listened)
+    session = await client.open()
     pid = int(await client.text("pid", 1, session))
     await until(lambda: not is_running(pid))
     assert (await client.call("pid", 2, session)).status == 404

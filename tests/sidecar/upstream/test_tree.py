@@ -20,13 +20,18 @@ def start(mark: str, script: str) -> subprocess.Popen[bytes]:
     )
 
 
-def test_tree_signals_members_that_left_the_group(is_running: Callable[[int], bool]) -> None:
+@pytest.mark.parametrize("with_pidfd", [True, False])
+def test_tree_kills_members_that_left_the_group(
+    is_running: Callable[[int], bool], monkeypatch: pytest.MonkeyPatch, with_pidfd: bool
+) -> None:
+    if not with_pidfd:
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
     mark = f"{MARK}tree_test"
     with start(mark, "setsid sleep 1000 & echo $!; exec sleep 1000") as leader:
         assert leader.stdout is not None
         stray = int(leader.stdout.readline())
         tree = Tree(leader.pid, mark)
-        tree.signal(signal.SIGKILL)
+        tree.kill(signal.SIGKILL)
         leader.wait()
     while tree.is_alive():
         pass
@@ -48,7 +53,7 @@ def test_tree_alive_as_long_as_one_member_is() -> None:
 
 def test_tree_leaves_other_marks_alone() -> None:
     with start(f"{MARK}mine", "exec sleep 1000") as leader:
-        Tree(leader.pid + 1_000_000_000, f"{MARK}min").signal(signal.SIGKILL)
+        Tree(leader.pid + 1_000_000_000, f"{MARK}min").kill(signal.SIGKILL)
         assert leader.poll() is None
         leader.kill()
 
