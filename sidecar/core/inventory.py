@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from sidecar.core import listing
+from sidecar.core.listing import Listing
 from sidecar.core.names import Known
 from sidecar.errors import Broken
 
-_TOOLS = 10_000
 _ANNOTATION = "x-mcp-header"
 _TYPES = ("string", "integer", "boolean")
 _is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
@@ -46,17 +46,17 @@ class Inventory:
     def __init__(self) -> None:
         self._tools: dict[str, _Tool] = {}
 
-    def learn(self, data: bytes) -> None:
+    def learn(self, answer: bytes | Listing) -> None:
         """Takes in the tools of one unfiltered list answer; anything else teaches nothing."""
         try:
-            found = listing.read(data)
+            found = listing.read(answer) if isinstance(answer, bytes) else answer
         except Broken:
             return
         if found is None:
             return
         annotated = _ANNOTATION in found.text or "\\u" in found.text
         for entry in found.entries:
-            if entry.name is not None and (entry.name in self._tools or len(self._tools) < _TOOLS):
+            if entry.name is not None and (entry.name in self._tools or len(self._tools) < listing.TOOLS):
                 self._tools[entry.name] = _tool(entry.value.get("inputSchema"), annotated=annotated)
 
     def advertised(self, name: str) -> bool:

@@ -21,6 +21,9 @@ _after_space = re.compile(r"[\s\ufeff]*").match
 _has_escaped_letter = re.compile(rb"\\u0(?:0[4-7]|000|17[fF])").search
 _has_list_name = re.compile(r"""["'][\s\ufeff]*tool[s\u017f]""", re.IGNORECASE).search
 _is_whole = re.compile(r"0|[1-9][0-9]{0,15}").fullmatch
+TOOLS = 10_000
+"""More tools than this in one list are not looked through."""
+
 _HINTS = frozenset({"cachescope", "ttlms"})
 _Change: TypeAlias = tuple[int, int, str]
 
@@ -105,7 +108,7 @@ def read(data: bytes) -> Listing | None:
         while index < len(text):
             index = _skip(text, found.message(index))
     except (StopIteration, ValueError, IndexError, RecursionError):
-        if "{" in text and (_has_list_name(text.replace("\0", "")) or _has_escaped_letter(data)):
+        if _has_list_name(text.replace("\0", "")) or _has_escaped_letter(data):
             raise Broken("The server sent what may be a list of tools, but is not readable JSON.") from None
         return None
     if found.odd or (found.results and not exact):
@@ -206,6 +209,8 @@ class _Finder:
         return end
 
     def _entry(self, entries: list[Entry], index: int) -> int:
+        if len(entries) == TOOLS:
+            raise Broken(f"The server sent a list of more than {TOOLS} tools.")
         value, end = _value(self._text, index)
         entries.append(Entry(_name(value), value, index, end))
         return end

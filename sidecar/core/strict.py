@@ -36,7 +36,7 @@ def read(data: bytes) -> Json:
     """
     try:
         text = data.decode()
-        value, end = _scan(text, _first(text).end())  # type: ignore[union-attr]
+        value, end = _scan(text, 0 if text.startswith("{") else _first(text).end())  # type: ignore[union-attr]
         if end != len(text) and text[end:].strip(_SPACE):
             raise Malformed("The message has something after its end.", rpc_code=PARSE_ERROR)
         if "\\u" in text and _surrogate(text):

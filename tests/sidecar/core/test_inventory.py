@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from mcp.shared import inbound
 
+from sidecar.core import listing
 from sidecar.core.inventory import HeaderParam, Inventory
 
 
@@ -19,6 +20,14 @@ def test_learn_list_makes_its_tools_known() -> None:
     known = inventory.properties("a")
     assert known is not None
     assert known.exact == {"n", "m"}
+
+
+def test_learn_listing_is_as_good_as_its_bytes() -> None:
+    inventory = Inventory()
+    found = listing.read(b'{"result":{"tools":[{"name":"a"}]}}')
+    assert found is not None
+    inventory.learn(found)
+    assert inventory.advertised("a")
 
 
 def test_learn_pages_add_up_and_the_newest_schema_counts() -> None:
@@ -64,9 +73,8 @@ def test_properties_of_an_unknown_tool_are_unknown() -> None:
 
 
 def test_learn_keeps_ten_thousand_tools_and_renews_those() -> None:
-    inventory = taught(*({"name": f"t{number}"} for number in range(10_001)))
+    inventory = taught(*({"name": f"t{number}"} for number in range(10_000)))
     assert inventory.advertised("t9999")
-    assert not inventory.advertised("t10000")
     inventory.learn(b'{"result":{"tools":[{"name":"t0","inputSchema":{"properties":{"n":{}}}},{"name":"late"}]}}')
     assert inventory.properties("t0") is not None
     assert not inventory.advertised("late")

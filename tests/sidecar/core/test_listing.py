@@ -204,6 +204,8 @@ def test_filtered_disguised_list_is_still_filtered(data: bytes) -> None:
         b'{"result":{"tools":[',
         b'{"result":{"tools":',
         b'{"result":{"tools"',
+        b'"tools":[',
+        b'"t\\u006fols" :',
         answer(HIDDEN).decode().encode("utf-16") + b"x",
     ],
 )
@@ -252,6 +254,12 @@ def test_filtered_modern_hints_outside_a_list_are_not_touched() -> None:
 def test_filtered_private_list_within_the_cap_is_the_same_object() -> None:
     data = answer(A, ',"cacheScope":"private","ttlMs":5')
     assert filtered(data, "a", modern=True) is data
+
+
+def test_read_list_of_too_many_tools_is_broken() -> None:
+    assert listing.names(answer(",".join(["{}"] * 10_000))) == ()
+    with pytest.raises(Broken):
+        listing.names(answer(",".join(["{}"] * 10_001)))
 
 
 @pytest.mark.parametrize("size", [382, 10_000])
