@@ -8,8 +8,8 @@ class AuditRecord:
     """One call, or one message refused before policy ran.
 
     `outcome` is `allow`, `deny`, `approval_required` or `refused` (before policy). `result` says how an
-    allowed call ended: `result`, `tool_error`, `error` (JSON-RPC error), `http_error`, `unreachable` (nothing was sent),
-    `unknown` (sent, no readable answer), or empty. `cause` names why under `(unavailable)` and `refused`.
+    allowed call ended: `result`, `tool_error`, `error` (JSON-RPC error), `http_error`, `unreachable` (nothing
+    was sent), `unknown` (sent, no readable answer), or empty. `cause` names why under `(unavailable)` and `refused`.
 
     Units: `at` is RFC 3339 with milliseconds and Z; `duration_ms` covers the whole call.
     """

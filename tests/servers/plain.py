@@ -1,4 +1,4 @@
-"""A stateless MCP server over HTTP on the `mcp` SDK, quick enough for a thousand calls at once; logs what reaches it."""
+"""A stateless MCP server over HTTP on the `mcp` SDK, quick enough for a thousand calls; logs what reaches it."""
 
 import sys
 from pathlib import Path

@@ -1,0 +1,248 @@
+"""Settings → adapters: everything behind a transport, started in order and stopped in reverse.
+
+With `wiring`, the one place that knows every adapter. Decides nothing itself.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from sidecar import health, probe, statedir
+from sidecar.approvals.sqlite import SqliteApprovals
+from sidecar.audit.sqlite import SqliteAudit
+from sidecar.core.inventory import Inventory
+from sidecar.core.record import AuditRecord
+from sidecar.counters.sqlite import SqliteCounters
+from sidecar.database import Database, open_database
+from sidecar.errors import DecisionError, SettingsError, SidecarError, StoreError, UpstreamError
+from sidecar.exchange import Exchange
+from sidecar.grants.given import GivenGrants
+from sidecar.grants.sqlite import SqliteGrants
+from sidecar.http1 import Origin
+from sidecar.judgement import Judgement
+from sidecar.opa import binary
+from sidecar.opa.bundles import Publisher
+from sidecar.opa.client import OpaClient
+from sidecar.opa.process import OpaProcess, runtime_directory
+from sidecar.policies import Policies
+from sidecar.ports import AuditLog, Grant, Headers, Upstream
+from sidecar.relay import Relay
+from sidecar.reload import PolicyReload
+from sidecar.settings import Server, Settings
+from sidecar.telemetry import Tally
+from sidecar.upstream.http import HttpUpstream
+from sidecar.upstream.stdio import StdioUpstream
+from sidecar.visibility import Visibility
+
+PROBE_S = 15.0
+"""How long a server may take to list its tools at start; after that only clients ask it."""
+
+_log = structlog.get_logger("sidecar")
+
+
+class SystemClock:
+    """The machine's time."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class TalliedAudit:
+    """An audit log that counts what passes."""
+
+    def __init__(self, log: AuditLog, tally: Tally) -> None:
+        self._log = log
+        self._tally = tally
+
+    def append(self, record: AuditRecord) -> None:
+        self._tally.count(record)
+        self._log.append(record)
+
+    @property
+    def healthy(self) -> bool:
+        return self._log.healthy
+
+    async def close(self) -> None:
+        await self._log.close()
+
+
+@dataclass(slots=True)
+class Engine:
+    """Everything behind a transport, started."""
+
+    exchanges: dict[str, Exchange]
+    upstreams: dict[str, Upstream]
+    grants: GivenGrants
+    anybody: dict[str, Grant]
+    audit: AuditLog
+    tools: dict[str, list[str] | None]
+    policies: Policies
+    health: Callable[[], Any]
+    process: OpaProcess
+    binary: Path
+    tally: Tally
+
+
+@asynccontextmanager
+async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGenerator[Engine, None]:
+    """Started and ready; stopped in reverse. Raises: SidecarError, translator.PolicyRejected."""
+    policies = Policies(settings)
+    tally = Tally()
+    async with AsyncExitStack() as stack:
+        reload = PolicyReload(
+            policies.files,
+            policies.translate,
+            lambda bundle: publisher.publish(bundle),
+            policies.loaded,
+            policies.failed,
+        )
+        policies.bundle = await reload.load()
+        state = open_database(settings.state, "state")
+        stack.push_async_callback(state.close)
+        audit = TalliedAudit(SqliteAudit(open_database(settings.state, "audit"), _dropped), tally)
+        stack.push_async_callback(audit.close)
+        grants = SqliteGrants(state)
+        given = _given(settings, grants)
+        path = await asyncio.to_thread(_opa, settings.opa.binary)
+        directory = runtime_directory()
+        process = OpaProcess(path, directory)
+        stack.push_async_callback(process.stop)
+        opa = OpaClient(Origin(socket_path=str(process.socket_path)), timeout_s=settings.opa.timeout_s)
+        stack.push_async_callback(opa.close)
+        publisher = Publisher(directory, opa.ask)
+        publisher.place(policies.bundle)
+        upstreams = {name: _upstream(name, server, settings, sole_client) for name, server in settings.servers.items()}
+        for upstream in upstreams.values():
+            stack.push_async_callback(upstream.close)
+        inventories = {name: Inventory() for name in upstreams}
+        probes = asyncio.gather(*(_probe(name, upstreams[name], inventories[name]) for name in upstreams))
+        stack.callback(probes.cancel)
+        await process.start()
+        judgement = Judgement(opa, SqliteCounters(state), SqliteApprovals(state))
+        clock = SystemClock()
+
+        def exchange(name: str) -> Exchange:
+            inventory = inventories[name]
+            visibility = Visibility(
+                opa, inventory, generation=lambda: policies.generation, ttl_cap_ms=settings.list_ttl_cap_ms
+            )
+            return Exchange(upstreams[name], judgement, Relay(visibility, warn), inventory, audit, clock, warn=warn)
+
+        async def examine() -> health.Health:
+            return await _health(policies, publisher, state, audit)
+
+        watching = asyncio.create_task(reload.run())
+        stack.push_async_callback(_ended, watching)
+        yield Engine(
+            exchanges={name: exchange(name) for name in upstreams},
+            upstreams=upstreams,
+            grants=GivenGrants(given, grants),
+            anybody={name: _anybody(name, settings) for name in upstreams},
+            audit=audit,
+            tools=dict(zip(upstreams, await probes, strict=True)),
+            policies=policies,
+            health=examine,
+            process=process,
+            binary=path,
+            tally=tally,
+        )
+
+
+def warn(error: SidecarError) -> None:
+    """One line in the operator's log."""
+    _log.warning(str(error), code=error.code)
+
+
+def _opa(chosen: Path | None) -> Path:
+    """The OPA the settings name, or the one found or got. Raises: SettingsError, OpaMissing."""
+    if chosen is None:
+        return binary.ensure(_log.info)
+    if (fault := binary.fault(chosen)) is not None:
+        raise SettingsError(f"opa.binary: {chosen} {fault}.")
+    return chosen
+
+
+def _upstream(name: str, server: Server, settings: Settings, sole_client: bool) -> Upstream:
+    if server.url is not None:
+        secrets_ = {
+            header.lower().encode(): secret.read().encode("latin-1") for header, secret in server.headers.items()
+        }
+        headers: Headers = tuple(secrets_.items())
+        return HttpUpstream(server.url, credentials=lambda: headers, first_byte_s=server.timeout_s)
+    assert server.command is not None
+    return StdioUpstream(
+        server.command,
+        server.env,
+        str(server.cwd) if server.cwd is not None else None,
+        name=name,
+        answer_timeout_s=server.timeout_s,
+        idle_s=settings.children.idle_s,
+        max_children=settings.children.max_per_server,
+        sole_client=sole_client,
+        withhold=_secret_variables(settings),
+    )
+
+
+def _secret_variables(settings: Settings) -> frozenset[str]:
+    """The environment variables that hold secrets of ours: no child process gets them."""
+    headers = (secret.env for server in settings.servers.values() for secret in server.headers.values())
+    tokens = (grant.token_env for grant in settings.grants.values())
+    return frozenset(name for name in (*headers, *tokens) if name is not None)
+
+
+def _given(settings: Settings, stored: SqliteGrants) -> dict[bytes, Grant]:
+    """The settings' grants by the hash of their token. A token that regate keeps itself goes into the store instead."""
+    given = {}
+    if settings.auth:
+        for name, grant in settings.grants.items():
+            kept = grant.token_file is not None and grant.token_file.parent == settings.state / statedir.TOKENS
+            if kept:
+                if (token := grant.token()) is not None:
+                    stored.put(name, grant.server, grant.policy, token.encode())
+            else:
+                given[bytes.fromhex(grant.token_hash())] = Grant(name, grant.server, grant.policy)
+    return given
+
+
+def _anybody(server: str, settings: Settings) -> Grant:
+    """Whose every call is where no token is asked for: the settings' grant for this server, or one without policy."""
+    for name, grant in settings.grants.items():
+        if grant.server == server:
+            return Grant(name, server, grant.policy)
+    return Grant("anybody", server, None)
+
+
+async def _probe(name: str, upstream: Upstream, inventory: Inventory) -> list[str] | None:
+    try:
+        return await probe.learn(upstream, inventory, timeout_s=PROBE_S)
+    except UpstreamError as error:
+        _log.warning("The server does not list its tools.", server=name, problem=str(error))
+        return None
+
+
+async def _health(policies: Policies, publisher: Publisher, state: Database, audit: AuditLog) -> health.Health:
+    held: Mapping[str, str] | None = None
+    problem = ""
+    with suppress(DecisionError):
+        held = await publisher.held()
+    try:
+        await state.probe()
+    except StoreError as error:
+        problem = str(error)
+    return health.Health(policies.states(), held, problem, audit.healthy)
+
+
+def _dropped(record: AuditRecord) -> None:
+    """A record that the audit log could not take: its line in the operator's log is then all there is of it."""
+    _log.error("An audit record could not be written.", **asdict(record))
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
