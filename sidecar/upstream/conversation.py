@@ -96,9 +96,16 @@ class Conversation(ABC):
         """Sorts a line of the child's: the answer to a request, or another message."""
         self.last_used = monotonic()
         message = read(line)
-        if message is None:
+        try:
+            if message is None:
+                self._unreadable(line)
+            else:
+                self._sort(line, message)
+        except (msgspec.MsgspecError, RecursionError):
             self._unreadable(line)
-        elif message.is_answer:
+
+    def _sort(self, line: bytes, message: Message) -> None:
+        if message.is_answer:
             self.has_answered = True
             self._answer(line, message)
         elif message.method is not None:
@@ -118,11 +125,13 @@ class Conversation(ABC):
         self._ended()
 
     def _answer(self, line: bytes, message: Message) -> None:
-        call = None if message.id is None else self._calls.pop(message.id, None)
-        if call is None:
+        call = None if message.id is None else self._calls.get(message.id)
+        if call is None or message.id is None:
             journal.info("server_late_answer", server=self._command.name)
         else:
-            call.mailbox.put(Letter(self._restored(line, message, call), last=True))
+            letter = Letter(self._restored(line, message, call), last=True)
+            del self._calls[message.id]
+            call.mailbox.put(letter)
 
     def _unreadable(self, line: bytes) -> None:
         """A broken message fails its request at once; anything else on stdout is junk (a stray print)."""

@@ -81,10 +81,11 @@ class Shared(Conversation):
         theirs = call.token_raw if message.method == _PROGRESS else call.id_raw
         if theirs is None:
             return None, line, False
+        ours = splice.put(line, path, theirs)
         last = message.method == _CANCELLED
         if last:
             del self._calls[key]
-        return call, splice.put(line, path, theirs), last
+        return call, ours, last
 
     def _refuse(self, server_id: Id) -> None:
         """The modern era has no requests toward the client."""

@@ -66,6 +66,11 @@ def broken(request_id: object, params: dict) -> None:
     raw(b'{"jsonrpc":"2.0","id":%b,"result":{"x":NaN}}\n' % json.dumps(request_id).encode())
 
 
+def deep(request_id: object, params: dict) -> None:
+    depth = params["arguments"]["depth"]
+    raw(b'{"jsonrpc":"2.0","id":%d,"result":%b%b}\n' % (request_id, b"[" * depth, b"]" * depth))
+
+
 def huge(request_id: object, params: dict) -> None:
     answer(request_id, "x" * params["arguments"]["bytes"])
 
@@ -109,6 +114,7 @@ TOOLS = {
     "broken": broken,
     "close": close,
     "deaf": deaf,
+    "deep": deep,
     "echo": echo,
     "elicit": elicit,
     "exit": leave,

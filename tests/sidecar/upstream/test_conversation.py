@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sidecar.errors import Broken, TimedOut, Unreachable
+from sidecar.ports import Reply
 
 SERVERS = Path(__file__).parents[2] / "servers"
 Rogue = Callable[..., Any]
@@ -134,3 +135,14 @@ async def test_server_that_does_not_read_is_unreachable_for_what_was_not_written
         await client.call("echo", 2, session, text="x" * 1_000_000)
     with pytest.raises(Unreachable, match="does not read"):
         await client.call("echo", 3, session, text="y")
+
+
+async def test_answer_nested_to_the_parsers_limit_is_passed_on_or_fails_alone(rogue: Rogue) -> None:
+    client = rogue()
+    pid = await client.text("pid")
+    depths = [10, *range(900, 1010, 2), 100_000]
+    ends = await asyncio.gather(*(client.call("deep", depth=depth) for depth in depths), return_exceptions=True)
+    assert not isinstance(ends[0], Broken)
+    assert isinstance(ends[-1], Broken)
+    assert {type(end) for end in ends} == {Reply, Broken}
+    assert await client.text("pid") == pid
