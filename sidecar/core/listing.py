@@ -184,28 +184,32 @@ class _Finder:
         return self._single(index)
 
     def _single(self, index: int) -> int:
-        return _members(self._text, index, self._member) if self._text[index] == "{" else _value(self._text, index)[1]
+        """One message, or a whole piece of one (a line of a long body): `tools` may stand at its top, even alone."""
+        if self._text[index] == "{":
+            return self._result(index)
+        value, end = _value(self._text, index)
+        self.odd = self.odd or (isinstance(value, str) and fold(value) == "tools")
+        return end
 
-    def _member(self, name: str, index: int) -> int:
-        if fold(name) != "result" or self._text[index] != "{":
-            return _value(self._text, index)[1]
+    def _result(self, index: int) -> int:
         result = _Result(index, [], [])
-        end = _members(self._text, index, lambda name, index: self._result_member(result, name, index))
+        end = _members(self._text, index, lambda name, index: self._member(result, fold(name), index))
         if result.lists:
             self.results.append(result)
         return end
 
-    def _result_member(self, result: _Result, name: str, index: int) -> int:
-        folded = fold(name)
-        if folded == "tools" and self._text[index] == "[":
+    def _member(self, result: _Result, name: str, index: int) -> int:
+        if name == "result" and self._text[index] == "{":
+            return self._result(index)
+        if name == "tools" and self._text[index] == "[":
             entries: list[Entry] = []
             end = _elements(self._text, index, lambda index: self._entry(entries, index))
             result.lists.append((index, end, entries))
             return end
         value, end = _value(self._text, index)
-        self.odd = self.odd or (folded == "tools" and isinstance(value, dict))
-        if folded in _HINTS:
-            result.hints.append(_Hint(folded, value, index, end))
+        self.odd = self.odd or (name == "tools" and isinstance(value, dict))
+        if name in _HINTS:
+            result.hints.append(_Hint(name, value, index, end))
         return end
 
     def _entry(self, entries: list[Entry], index: int) -> int:
