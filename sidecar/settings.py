@@ -45,14 +45,26 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+def expanded(path: Path) -> Path:
+    """The path with `~` replaced. Raises: ValueError when there is no such home folder, or it is no path at all."""
+    if "\0" in str(path):
+        raise ValueError("must be a path")
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError("begins with a home folder that does not exist") from error
+
+
 def _locate(path: Path, info: ValidationInfo) -> Path:
-    return Path((info.context or {}).get("base", "")) / path.expanduser()
+    return Path((info.context or {}).get("base", "")) / expanded(path)
 
 
 Located = Annotated[Path, AfterValidator(_locate)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
-Word = Annotated[str, StringConstraints(min_length=1)]
+Word = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00]*$")]
+Variable = Annotated[str, StringConstraints(pattern=r"^[^=\x00]+$")]
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 
 
 class Secret(_Model):
@@ -106,7 +118,9 @@ class Server(_Model):
         default=None, min_length=1, description="The command and its arguments, as a list."
     )
     url: str | None = Field(default=None, description="The URL of a Streamable HTTP server, without credentials in it.")
-    env: dict[str, str] = Field(default={}, repr=False, description="Environment variables added for the command.")
+    env: dict[Variable, Text] = Field(
+        default={}, repr=False, description="Environment variables added for the command."
+    )
     cwd: Located | None = Field(default=None, description="The folder the command starts in.")
     headers: dict[str, Secret] = Field(
         default={},
@@ -208,9 +222,12 @@ class Children(_Model):
 
 
 def default_state() -> Path:
-    """`$XDG_STATE_HOME/regate`, or `~/.local/state/regate`."""
+    """`$XDG_STATE_HOME/regate`, or `~/.local/state/regate`. Raises: SettingsError where there is no home folder."""
     home = Path(os.environ.get("XDG_STATE_HOME", ""))
-    return (home if home.is_absolute() else Path("~/.local/state").expanduser()) / "regate"
+    try:
+        return (home if home.is_absolute() else Path("~/.local/state").expanduser()) / "regate"
+    except RuntimeError as error:
+        raise SettingsError("There is no home folder to keep state in.", hint="Set --state or REGATE_STATE.") from error
 
 
 def is_loopback(host: str) -> bool:
@@ -235,9 +252,7 @@ class Settings(_Model):
     ready_file: Located | None = Field(
         default=None, description="A file to write url, token and pid to once calls are served."
     )
-    servers: dict[Name, Server] = Field(
-        default={}, min_length=1, description="The MCP servers, by the name in `/mcp/<name>`."
-    )
+    servers: dict[Name, Server] = Field(min_length=1, description="The MCP servers, by the name in `/mcp/<name>`.")
     policies: dict[Id, Policy] = Field(default={}, description="The policies, by id.")
     grants: dict[Id, TokenGrant] = Field(default={}, description="Grants whose tokens are made elsewhere, by id.")
     allowed_origins: tuple[str, ...] = Field(default=(), description="Values of `Origin` that browsers may send.")

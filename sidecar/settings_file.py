@@ -127,10 +127,7 @@ def _validated(
     given: dict[str, Any], outside: Sequence[Override], base: Path, where: "_Where", faults: list[str]
 ) -> Settings:
     for override in outside:
-        value = override.value
-        if isinstance(value, str) and override.name in ("state", "ready_file"):
-            value = str(Path(value).expanduser().absolute())
-        given[override.name] = value
+        given[override.name] = _from_here(override)
     problems = list(_conflicts(given))
     settings = None
     try:
@@ -143,6 +140,13 @@ def _validated(
         problems.sort(key=where.place)
         raise SettingsRejected([*faults, *dict.fromkeys(where.line(problem) for problem in problems)])
     return settings
+
+
+def _from_here(override: Override) -> Any:
+    """A path from outside the file is relative to the current folder, and not to the file."""
+    if override.name not in ("state", "ready_file") or not isinstance(override.value, str):
+        return override.value
+    return override.value if override.value.startswith("~") else str(Path(override.value).absolute())
 
 
 def _text(path: Path) -> str:
@@ -168,12 +172,16 @@ def _conflicts(given: Mapping[str, Any]) -> Iterator[_Problem]:
     servers, policies, grants = (_mapping(given.get(name)) for name in _NAMED)
     for name, server in servers.items():
         yield from _transport(("servers", name), _mapping(server))
+    seen: dict[tuple[str, str], str] = {}
     for id_, entry in grants.items():
         grant = _mapping(entry)
         yield from _reference(("grants", id_, "server"), grant.get("server"), servers, "server")
         yield from _reference(("grants", id_, "policy"), grant.get("policy"), policies, "policy")
-        if sum(grant.get(source) is not None for source in _TOKEN_SOURCES) != 1:
+        sources = [(source, str(grant[source])) for source in _TOKEN_SOURCES if grant.get(source) is not None]
+        if len(sources) != 1:
             yield _Problem(("grants", id_), "must have one of token_env, token_file and token_sha256")
+        elif seen.setdefault(sources[0], id_) != id_:
+            yield _Problem(("grants", id_, sources[0][0]), f"is the token of grant {seen[sources[0]]} already")
 
 
 def _transport(way: Way, server: Mapping[str, Any]) -> Iterator[_Problem]:

@@ -87,8 +87,6 @@ def _run(arguments: Sequence[str]) -> int:
         if error.hint:
             note(f"  {printable(error.hint)}")
         return 1
-    except BrokenPipeError:
-        return 1
     except Exception as error:
         return _unexpected(error)
     return code if isinstance(code, int) else 0

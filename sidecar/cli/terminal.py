@@ -38,9 +38,14 @@ def refuse(message: str) -> NoReturn:
 
 def state_directory(given: Path | None) -> Path:
     """The state directory a command works on."""
-    from sidecar.settings import default_state
+    from sidecar.settings import default_state, expanded
 
-    return given.expanduser().absolute() if given is not None else default_state()
+    if given is None:
+        return default_state()
+    try:
+        return expanded(given).absolute()
+    except ValueError as error:
+        refuse(f"--state: {error}")
 
 
 def printable(text: str) -> str:

@@ -61,6 +61,16 @@ def test_is_loopback_by_address(host: str, local: bool) -> None:
     assert is_loopback(host) is local
 
 
+def test_default_state_without_a_home_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def expanduser(path: Path) -> Path:
+        raise RuntimeError
+
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(Path, "expanduser", expanduser)
+    with pytest.raises(SettingsError, match="no home folder"):
+        default_state()
+
+
 def test_secret_written_out_is_read_and_not_shown() -> None:
     secret = Secret.model_validate("Bearer s3cret")
     assert secret.read() == "Bearer s3cret"

@@ -144,6 +144,9 @@ def test_load_bad_file_tells_the_place_and_what_is_wrong(
         ("{command: [x], headers: {A: b}}", "servers.a.headers: are sent to a url; a command takes env"),
         ("{url: 'http://h', env: {A: b}}", "servers.a.env: is for a command; a url takes headers"),
         ("{url: 'http://h', cwd: x}", "servers.a.cwd: is for a command; a url takes headers"),
+        ('{command: ["a\\0b"]}', "servers.a.command.0: is not what belongs here"),
+        ('{command: [x], env: {A: "\\0"}}', "servers.a.env.A: is not what belongs here"),
+        ('{command: [x], cwd: "a\\0b"}', "servers.a.cwd: must be a path"),
         ("{command: [x], env: {A: 1}}", "servers.a.env.A: must be text (put it in quotes)"),
         ("{url: 'ftp://h'}", "servers.a.url: must be an http:// or https:// URL"),
         ("{url: 'http://'}", "servers.a.url: must be an http:// or https:// URL"),
@@ -181,6 +184,8 @@ def test_load_bad_server_says_what_it_needs(server: str, expected: str, problems
         ("{server: git, policy: careful}", "grants.x: must have one of token_env, token_file and token_sha256"),
         ("{server: git, policy: null, token_env: T, token_file: f}",
          "grants.x: must have one of token_env, token_file and token_sha256"),
+        ("{server: git, policy: careful, token_file: '~nobody-here/x'}",
+         "grants.x.token_file: begins with a home folder that does not exist"),
         ("{server: git, policy: careful, token_sha256: abc}", "grants.x.token_sha256: is not what belongs here"),
     ],
 )  # fmt: skip
@@ -188,6 +193,16 @@ def test_load_bad_grant_says_what_it_needs(grant: str, expected: str, problems: 
     text = "servers: {git: {command: [x]}}\npolicies: {careful: {file: p}}\ngrants:\n"
     (found,) = problems(f"{text}  x: {grant}\n")
     assert found.split(": ", 1)[1] == expected
+
+
+def test_load_two_grants_of_one_token_are_told(problems: Callable[..., list[str]]) -> None:
+    grants = "  x: {server: git, policy: null, token_env: T}\n  y: {server: git, policy: null, token_env: T}\n"
+    found = problems(f"servers: {{git: {{command: [x]}}}}\ngrants:\n{grants}")
+    assert found == ["4:34: grants.y.token_env: is the token of grant x already"]
+
+
+def test_load_file_without_servers_says_so(problems: Callable[..., list[str]]) -> None:
+    assert problems("listen_port: 1\n") == ["1:1: servers: is required"]
 
 
 def test_load_many_mistakes_tells_all_in_the_order_of_the_file(problems: Callable[..., list[str]]) -> None:

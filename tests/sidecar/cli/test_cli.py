@@ -152,6 +152,10 @@ def test_unknown_option_is_one_line_and_exit_2(command: str, capsys: pytest.Capt
             "run --policy policy.json --state policy.json -- x",
             "regate run: Invalid value for '--state': dir 'policy.json' is a file",
         ),
+        (
+            "audit tail --state ~nobody-here/x",
+            "regate audit tail: --state: begins with a home folder that does not exist",
+        ),
         ("serve", "regate serve: Missing option '--config'"),
         ("serve --config none.yaml", "regate serve: Invalid value for '--config': file 'none.yaml' does not exist"),
         ("serve --config regate.yaml --listen x", "regate serve: --listen: must be HOST:PORT, such as 127.0.0.1:8700"),
