@@ -87,7 +87,8 @@ async def _stoppable(serving: Coroutine[Any, Any, None]) -> None:
             task.cancel()
 
     for number in _STOP_SIGNALS:
-        loop.add_signal_handler(number, stop)
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup means it
+            loop.add_signal_handler(number, stop)
     try:
         await task
     except asyncio.CancelledError:

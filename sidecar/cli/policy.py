@@ -1,6 +1,6 @@
 """`regate check` and `regate build`: policies read, judged as documents, and packed. Needs no OPA and no gateway."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,10 +51,10 @@ def add(app: typer.Typer) -> None:
 
 def check(policies: PoliciesArgument, approval_map: MapOption = None) -> None:
     """Tell every problem in policy files."""
-    bundle = _translated(policies, approval_map or ())
-    if bundle is None:
+    found = [path for path in policies if _translated({path.stem: path}, approval_map or ()) is None]
+    if found:
         raise typer.Exit(1)
-    count = len(bundle.policies)
+    count = len(policies)
     say(f"{count} {'policy' if count == 1 else 'policies'}, no problems")
 
 
@@ -66,7 +66,7 @@ def build(
     approval_map: MapOption = None,
 ) -> None:
     """Make the bundle that OPA loads from policy files."""
-    bundle = _translated(policies, approval_map or ())
+    bundle = _translated(_by_id(policies), approval_map or ())
     if bundle is None:
         raise typer.Exit(1)
     try:
@@ -76,11 +76,10 @@ def build(
     say(f"{printable(str(output))}: revision {bundle.revision}")
 
 
-def _translated(policies: Sequence[Path], approval_map: Sequence[str]) -> "Bundle | None":
+def _translated(paths: Mapping[str, Path], approval_map: Sequence[str]) -> "Bundle | None":
     """The bundle, or None after every problem was told."""
     from translator import PolicyRejected, translate
 
-    paths = _by_id(policies)
     try:
         return translate({id_: _bytes(path) for id_, path in paths.items()}, approval_map=approval_map)
     except PolicyRejected as error:

@@ -8,6 +8,8 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
+from sidecar.errors import SidecarError
+
 StateOption = Annotated[
     Path | None,
     typer.Option(
@@ -59,9 +61,20 @@ def _escaped(char: str) -> str:
     return f"\\u{ord(char):04x}" if ord(char) <= 0xFFFF else f"\\U{ord(char):08x}"
 
 
+class OutputFailed(SidecarError):
+    """What a command has to say cannot be written."""
+
+    code = "output_failed"
+
+
 def say(line: str = "") -> None:
-    """A line on stdout, which is a command's result."""
-    print(line, flush=True)
+    """A line on stdout, which is a command's result. Raises: OutputFailed; BrokenPipeError when its reader left."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputFailed(f"the output cannot be written: {(error.strerror or 'failed').lower()}") from error
 
 
 def note(line: str) -> None:

@@ -169,8 +169,8 @@ def test_unknown_option_is_one_line_and_exit_2(command: str, capsys: pytest.Capt
         ("check", "regate check: Missing argument 'policies'"),
         ("check none.json", "regate check: Invalid value for 'policies': file 'none.json' does not exist"),
         (
-            "check policy.json other/policy.json",
-            "regate check: policy.json and other/policy.json would have the same id, policy; rename one",
+            "build policy.json other/policy.json -o x",
+            "regate build: policy.json and other/policy.json would have the same id, policy; rename one",
         ),
         ("build policy.json", "regate build: Missing option '-o' / '--output'"),
         ("build -o x", "regate build: Missing argument 'policies'"),
@@ -305,6 +305,25 @@ def test_interrupt_is_130_without_a_traceback(
     failing(KeyboardInterrupt())
     assert cli.main(["opa"]) == 130
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "message"),
+    [
+        (">/dev/full", 1, "regate: the output cannot be written: no space left on device\n"),
+        (">&-", 0, ""),
+        (">&- 2>&-", 0, ""),
+    ],
+)
+def test_output_that_cannot_be_written_is_no_traceback(redirection: str, code: int, message: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m sidecar --version {redirection}', sys.executable],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(sidecar.__file__).parents[1],
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", message)
 
 
 def test_module_runs_as_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

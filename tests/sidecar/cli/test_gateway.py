@@ -96,6 +96,22 @@ def test_signal_stops_in_order_and_leaves_no_file(number: signal.Signals, settin
     assert statedir.running(settings.state) == []
 
 
+def test_hangup_under_nohup_stops_nothing(settings: Settings, wired: Any) -> None:
+    async def body() -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0)
+        survived.append(True)
+
+    survived: list[bool] = []
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        wired(body)
+        gateway.serve_http(settings, None, lambda served: None)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert survived == [True]
+
+
 def test_second_signal_does_not_break_the_ending(settings: Settings, wired: Any) -> None:
     ended = []
 

@@ -27,9 +27,11 @@ def _members(bundle: bytes) -> dict[str, str]:
 def test_check_of_good_policies_says_so(regate: Regate) -> None:
     Path("one.json").write_text(GOOD, encoding="utf-8")
     Path("two.json").write_text(GOOD, encoding="utf-8")
+    Path("other").mkdir()
+    Path("other/one.json").write_text(GOOD, encoding="utf-8")
     done = regate("check", "one.json")
     assert (done.code, done.out, done.err) == (0, "1 policy, no problems\n", "")
-    assert regate("check", "one.json", "two.json").out == "2 policies, no problems\n"
+    assert regate("check", "one.json", "two.json", "other/one.json").out == "3 policies, no problems\n"
 
 
 def test_check_of_bad_policies_tells_every_problem_with_its_place(regate: Regate) -> None:
