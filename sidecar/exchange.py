@@ -106,10 +106,7 @@ class Exchange:
 
     async def _call_tool(self, call: ToolCall, turn: _Turn, forwarded: Headers) -> Reply:
         turn.method, turn.tool, turn.argument_keys = "tools/call", call.tool, call.argument_keys
-        if self._audit.healthy:
-            verdict = await self._judgement.judge(call, turn.caller, turn.now)
-        else:
-            verdict = unavailable("store: the audit log cannot be written")
+        verdict = await self._judged(call, turn)
         if verdict.decision.outcome != "allow":
             self._record(turn, verdict)
             return Reply(200, JSON_HEADERS, body=_denied(call, turn.caller, verdict))
@@ -126,9 +123,18 @@ class Exchange:
             raise
         if reply.events is not None and reply.status < 400:
             return await self._relay.answer(replace(reply, events=self._watched(reply.events, call, turn, verdict)), to)
-        how = "http_error" if 400 <= reply.status < 500 else ending(reply.body or b"", call.id)
-        await self._finish(turn, verdict, how or "unknown")
+        await self._finish(turn, verdict, _how(reply, call))
         return await self._relay.answer(reply, to)
+
+    async def _judged(self, call: ToolCall, turn: _Turn) -> Verdict:
+        if not self._audit.healthy:
+            return unavailable("store: the audit log cannot be written")
+        try:
+            return await self._judgement.judge(call, turn.caller, turn.now)
+        except BaseException:
+            message = "The call was given up before it was decided."
+            self._append(turn, outcome="refused", message=message, cause="given_up")
+            raise
 
     async def _watched(
         self, events: AsyncGenerator[Event, None], call: ToolCall, turn: _Turn, verdict: Verdict
@@ -174,6 +180,9 @@ class Exchange:
             except StoreError as failed:
                 self._warn(failed)
                 cause = f"{cause} {failed.code}: not given back: {failed}".strip()
+            except BaseException:
+                self._record(turn, verdict, how, "given_up: not given back")
+                raise
         self._record(turn, verdict, how, cause)
 
     def _refuse(self, error: ProtocolError, turn: _Turn) -> Reply:
@@ -230,6 +239,14 @@ class Exchange:
                 duration_ms=round((perf_counter() - turn.started) * 1000, 3),
             )
         )
+
+
+def _how(reply: Reply, call: ToolCall) -> str:
+    """How a call ended that was answered at once. Behind a 5xx it may have run, whatever the body says."""
+    if 400 <= reply.status < 500:
+        return "http_error"
+    how = ending(reply.body or b"", call.id)
+    return "unknown" if how is None or (how == "error" and reply.status >= 500) else how
 
 
 def _denied(call: ToolCall, caller: Caller, verdict: Verdict) -> bytes:

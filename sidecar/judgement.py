@@ -94,9 +94,8 @@ class Judgement:
             verdict = await self._reserve(decision, caller, now)
             if verdict.decision.outcome != "allow":
                 return verdict
-            if await self._approvals.take(answer.id, now):
+            if await self._take(answer.id, verdict.reservation, now):
                 return Verdict(decision, verdict.reservation, answer.id)
-            await self._counters.rollback(verdict.reservation, now)
         request = ApprovalRequest(
             fingerprint=bound_to,
             server=grant.server,
@@ -110,6 +109,16 @@ class Judgement:
             ttl_s=asked.ttl_s or DEFAULT_TTL_S,
         )
         return Verdict(asked, approval=await self._approvals.open(request, now))
+
+    async def _take(self, approval_id: str, reservation: Reservation, now: datetime) -> bool:
+        """Whether the approval is this call's to use; if not, or if that cannot be known, the reservation goes back."""
+        taken = False
+        try:
+            taken = await self._approvals.take(approval_id, now)
+        finally:
+            if reservation.taken and not taken:
+                await self._counters.rollback(reservation, now)
+        return taken
 
     async def _reserve(self, decision: Decision, caller: Caller, now: datetime) -> Verdict:
         if not decision.limits:
