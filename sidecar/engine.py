@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import structlog
@@ -16,10 +17,12 @@ import structlog
 from sidecar import health, probe, statedir
 from sidecar.approvals.sqlite import SqliteApprovals
 from sidecar.audit.sqlite import SqliteAudit
+from sidecar.core.decision import Decision
 from sidecar.core.inventory import Inventory
 from sidecar.core.record import AuditRecord
 from sidecar.counters.sqlite import SqliteCounters
 from sidecar.database import Database, open_database
+from sidecar.downstream.turns import InTurn
 from sidecar.errors import DecisionError, SettingsError, SidecarError, StoreError, UpstreamError
 from sidecar.exchange import Exchange
 from sidecar.grants.given import GivenGrants
@@ -31,7 +34,7 @@ from sidecar.opa.bundles import Publisher
 from sidecar.opa.client import OpaClient
 from sidecar.opa.process import OpaProcess, runtime_directory
 from sidecar.policies import Policies
-from sidecar.ports import AuditLog, Grant, Headers, Upstream
+from sidecar.ports import AuditLog, DecisionPoint, Grant, Headers, Upstream, Visible
 from sidecar.relay import Relay
 from sidecar.reload import PolicyReload
 from sidecar.settings import Server, Settings
@@ -72,16 +75,32 @@ class TalliedAudit:
         await self._log.close()
 
 
+class TalliedDecisions:
+    """A decision point whose time is counted."""
+
+    def __init__(self, point: DecisionPoint, tally: Tally) -> None:
+        self._point = point
+        self._tally = tally
+
+    async def decide(self, query: bytes) -> Decision:
+        began = perf_counter()
+        decision = await self._point.decide(query)
+        self._tally.took(perf_counter() - began)
+        return decision
+
+    async def visible(self, query: bytes) -> Visible:
+        return await self._point.visible(query)
+
+
 @dataclass(slots=True)
 class Engine:
-    """Everything behind a transport, started."""
+    """Everything behind a transport, started. `probes` end with each server's tools, or None while it is silent."""
 
     exchanges: dict[str, Exchange]
-    upstreams: dict[str, Upstream]
     grants: GivenGrants
     anybody: dict[str, Grant]
     audit: AuditLog
-    tools: dict[str, list[str] | None]
+    probes: Mapping[str, "asyncio.Task[list[str] | None]"]
     policies: Policies
     health: Callable[[], Any]
     process: OpaProcess
@@ -117,14 +136,17 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
         stack.push_async_callback(opa.close)
         publisher = Publisher(directory, opa.ask)
         publisher.place(policies.bundle)
-        upstreams = {name: _upstream(name, server, settings, sole_client) for name, server in settings.servers.items()}
+        upstreams = {
+            name: InTurn(_upstream(name, server, settings, sole_client)) for name, server in settings.servers.items()
+        }
         for upstream in upstreams.values():
             stack.push_async_callback(upstream.close)
         inventories = {name: Inventory() for name in upstreams}
-        probes = asyncio.gather(*(_probe(name, upstreams[name], inventories[name]) for name in upstreams))
-        stack.callback(probes.cancel)
+        probes = {name: asyncio.create_task(_probe(name, upstreams[name], inventories[name])) for name in upstreams}
+        for probing in probes.values():
+            stack.push_async_callback(_ended, probing)
         await process.start()
-        judgement = Judgement(opa, SqliteCounters(state), SqliteApprovals(state))
+        judgement = Judgement(TalliedDecisions(opa, tally), SqliteCounters(state), SqliteApprovals(state))
         clock = SystemClock()
 
         def exchange(name: str) -> Exchange:
@@ -141,11 +163,10 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
         stack.push_async_callback(_ended, watching)
         yield Engine(
             exchanges={name: exchange(name) for name in upstreams},
-            upstreams=upstreams,
             grants=GivenGrants(given, grants),
             anybody={name: _anybody(name, settings) for name in upstreams},
             audit=audit,
-            tools=dict(zip(upstreams, await probes, strict=True)),
+            probes=probes,
             policies=policies,
             health=examine,
             process=process,
@@ -243,6 +264,6 @@ def _dropped(record: AuditRecord) -> None:
     _log.error("An audit record could not be written.", **asdict(record))
 
 
-async def _ended(task: "asyncio.Task[None]") -> None:
+async def _ended(task: "asyncio.Task[Any]") -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

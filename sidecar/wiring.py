@@ -25,6 +25,9 @@ _GRACE_S = 3
 _SILENT = "it did not list its tools when the gateway started"
 
 
+Tools = Mapping[str, list[str] | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Ready:
     """A gateway that serves: `base` is its address, `url` the endpoint of its one server (or `base`, of several).
@@ -52,19 +55,20 @@ async def run_http(settings: Settings, *, ready: Callable[[Ready], None]) -> Non
                 ((name, exchange),) = parts.exchanges.items()
                 doors["/mcp"] = (name, exchange)
                 url = f"{base}/mcp"
+            tools = {name: await probing for name, probing in parts.probes.items()}
             operator = statedir.operator_token(settings.state)
             gateway = Gateway(
                 doors,
                 _guard(settings, parts),
                 Sessions(_session_key(settings.state)),
-                _pages(settings, parts, base, started, operator),
+                _pages(settings, parts, tools, base, started, operator),
                 parts.audit,
                 SystemClock(),
                 warn=warn,
             )
 
             def greet() -> None:
-                ready(Ready(url, base, os.getpid(), _lines(parts)))
+                ready(Ready(url, base, os.getpid(), _lines(parts, tools)))
 
             await listener.serve(gateway, listening, greet, grace_s=_GRACE_S)
 
@@ -104,7 +108,7 @@ def _guard(settings: Settings, parts: Engine) -> Guard:
     )
 
 
-def _pages(settings: Settings, parts: Engine, url: str, started: datetime, operator_token: str) -> Pages:
+def _pages(settings: Settings, parts: Engine, tools: Tools, url: str, started: datetime, operator_token: str) -> Pages:
     async def ready() -> tuple[bool, Mapping[str, Any]]:
         state = await parts.health()
         return state.ready, state.document()
@@ -121,7 +125,7 @@ def _pages(settings: Settings, parts: Engine, url: str, started: datetime, opera
         )
         servers = [
             health.ServerState(
-                name, "http" if server.url is not None else "stdio", "" if parts.tools[name] is not None else _SILENT
+                name, "http" if server.url is not None else "stdio", "" if tools[name] is not None else _SILENT
             )
             for name, server in settings.servers.items()
         ]
@@ -131,12 +135,12 @@ def _pages(settings: Settings, parts: Engine, url: str, started: datetime, opera
     return Pages(ready, status, operator_token.encode())
 
 
-def _lines(parts: Engine) -> dict[str, list[tuple[str, str]] | None]:
-    """What each server's tools are worth under the policy of its own grant, for servers with just one."""
+def _lines(parts: Engine, tools: Tools) -> dict[str, list[tuple[str, str]] | None]:
+    """What the policy of a server's own grant does with each of its tools, in a line."""
     lines: dict[str, list[tuple[str, str]] | None] = {}
-    for server, tools in parts.tools.items():
+    for server, names in tools.items():
         policy = parts.anybody[server].policy
-        lines[server] = None if tools is None else [(tool, parts.policies.explain(policy, tool)) for tool in tools]
+        lines[server] = None if names is None else [(name, parts.policies.explain(policy, name)) for name in names]
     return lines
 
 

@@ -3,6 +3,7 @@
 Asks no policy. Source: mcp-gateway.md G5, G6, G17, G54; policy-semantics section 4.
 """
 
+from itertools import islice
 from typing import TypeAlias
 
 import msgspec
@@ -15,6 +16,8 @@ from sidecar.core.names import bare_method, is_tool_name
 from sidecar.errors import Malformed, ProtocolError
 
 METHOD_NOT_FOUND = -32601
+KEYS = 64
+KEY_LENGTH = 128
 _METHOD_LENGTH = 256
 _POLICED = frozenset({TOOLS_CALL, TOOLS_LIST})
 # fmt: off
@@ -30,7 +33,8 @@ class ToolCall(msgspec.Struct, frozen=True):
     """One tools/call to be judged.
 
     `raw` is the whole message and `arguments_raw` the exact slice of it that holds the arguments (`{}` when absent or
-    null). `arguments_fault` is what policy has to say of them before any rule. `task`: the caller expects a task (G30).
+    null). `argument_keys` are the first 64 names in there, each cut to 128 characters. `arguments_fault` is what
+    policy has to say of them before any rule. `task`: the caller expects a task (G30).
     """
 
     raw: bytes
@@ -106,7 +110,7 @@ def _tool_call(request: Request, modern: bool, inventory: Inventory) -> ToolCall
         request.id_raw,
         tool,
         request.arguments_raw,
-        tuple(members),
+        tuple(key[:KEY_LENGTH] for key in islice(members, KEYS)),
         arguments.fault_in(members),
         modern,
         not modern and params.get("task") is not None,

@@ -16,10 +16,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import httpx
+from typing import TYPE_CHECKING
 
 from sidecar.errors import OpaMissing
+
+if TYPE_CHECKING:
+    import httpx
 
 PINNED = "1.22.0"
 DOWNLOADS = "https://openpolicyagent.org/downloads"
@@ -87,6 +89,8 @@ def obtain(target: Path, say: Say, fault: Fault, bounds: Bounds | None = None) -
 
 def download(target: Path, say: Say, fault: Fault, bounds: Bounds) -> None:
     """Installs the official release after its digest has been checked. Raises: OpaMissing, WrongDigest."""
+    import httpx  # a quarter of a second that most starts do not need
+
     asset = _ASSETS.get(system())
     if asset is None:
         raise OpaMissing(f"OPA has no release for {'/'.join(system())}.")
@@ -144,7 +148,7 @@ def go_install(target: Path, say: Say, fault: Fault, bounds: Bounds) -> None:
     say(f"OPA {PINNED} is in {target}; built by go install.")
 
 
-def _published_digest(client: httpx.Client, url: str, end: float) -> str:
+def _published_digest(client: "httpx.Client", url: str, end: float) -> str:
     content = b"".join(_chunks(client, url, _DIGEST_FILE_BYTES, end))
     found = _DIGEST.fullmatch(content)
     if found is None:
@@ -152,7 +156,7 @@ def _published_digest(client: httpx.Client, url: str, end: float) -> str:
     return found[1].decode().lower()
 
 
-def _fetch(client: httpx.Client, url: str, file: Path, size_bytes: int, end: float) -> None:
+def _fetch(client: "httpx.Client", url: str, file: Path, size_bytes: int, end: float) -> None:
     with file.open("wb") as content:
         for chunk in _chunks(client, url, size_bytes, end):
             content.write(chunk)
@@ -160,12 +164,12 @@ def _fetch(client: httpx.Client, url: str, file: Path, size_bytes: int, end: flo
         os.fsync(content.fileno())
 
 
-def _chunks(client: httpx.Client, url: str, limit_bytes: int, end: float) -> Iterator[bytes]:
+def _chunks(client: "httpx.Client", url: str, limit_bytes: int, end: float) -> Iterator[bytes]:
     size = 0
     with client.stream("GET", url) as response:
         if url.startswith("https:") and response.url.scheme != "https":
             raise OpaMissing(f"{_shown(url)} leads to an address without TLS.")
-        if response.status_code != httpx.codes.OK:
+        if response.status_code != 200:
             raise OpaMissing(f"{_shown(url)} answers with status {response.status_code}.")
         for chunk in response.iter_raw(65536):
             size += len(chunk)
