@@ -83,8 +83,8 @@ class Guard:
 
     def _post(self, headers: RequestHeaders) -> None:
         content_type = headers.get(b"content-type", _NO_HEADER)
-        if len(content_type) != 1 or content_type[0].partition(b";")[0].strip().lower() != b"application/json":
-            raise RequestRefused(415, "Content-Type must be application/json.")
+        if len(content_type) != 1 or not _is_json(content_type[0]):
+            raise RequestRefused(415, "Content-Type must be application/json, in UTF-8.")
         if headers.get(b"content-encoding", [b"identity"]) != [b"identity"]:
             raise RequestRefused(415, "Content-Encoding is not supported.")
         if not (_accepts(headers, b"application/json") and _accepts(headers, b"text/event-stream")):
@@ -99,6 +99,12 @@ def _without_port(host: bytes) -> str:
     if name.startswith("["):
         return name[1:].partition("]")[0]
     return name.partition(":")[0]
+
+
+def _is_json(content_type: bytes) -> bool:
+    """Whether a reader of this type reads what we read: another charset, such as UTF-7, would make it another call."""
+    essence, *parameters = (part.strip().lower() for part in content_type.split(b";"))
+    return essence == b"application/json" and parameters in ([], [b"charset=utf-8"], [b'charset="utf-8"'])
 
 
 def _accepts(headers: RequestHeaders, wanted: bytes) -> bool:
