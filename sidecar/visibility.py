@@ -54,7 +54,7 @@ class Visibility:
         self._inventory = inventory
         self._generation = generation
         self._ttl_cap_ms = ttl_cap_ms
-        self._cache: OrderedDict[tuple[str, bool], list[_Filtered]] = OrderedDict()
+        self._cache: OrderedDict[tuple[Grant, bool], list[_Filtered]] = OrderedDict()
 
     async def guard(self, data: bytes, grant: Grant, asker: Asker, *, modern: bool, id_raw: bytes | None) -> bytes:
         """The message as this grant may see it; `id_raw` is the id of the list request it answers, if known.
@@ -62,7 +62,7 @@ class Visibility:
         Raises: DecisionError (OPA does not say what is visible), Broken (a list that cannot be read).
         Source: mcp-gateway.md G26, G27.
         """
-        key = (grant.id, modern)
+        key = (grant, modern)
         if id_raw is not None and (known := self._known(key, data, id_raw)) is not None:
             return known
         found = listing.read(data)
@@ -78,7 +78,7 @@ class Visibility:
             self._keep(key, generation, data, filtered, id_raw)
         return filtered
 
-    def _known(self, key: tuple[str, bool], data: bytes, id_raw: bytes) -> bytes | None:
+    def _known(self, key: tuple[Grant, bool], data: bytes, id_raw: bytes) -> bytes | None:
         generation = self._generation()
         for entry in self._cache.get(key, ()):
             if entry.generation == generation and entry.upstream.holds(data, id_raw):
@@ -86,7 +86,7 @@ class Visibility:
                 return b"%b%b%b" % (entry.downstream.before, id_raw, entry.downstream.after)
         return None
 
-    def _keep(self, key: tuple[str, bool], generation: int, data: bytes, filtered: bytes, id_raw: bytes) -> None:
+    def _keep(self, key: tuple[Grant, bool], generation: int, data: bytes, filtered: bytes, id_raw: bytes) -> None:
         upstream, downstream = _cut(data, id_raw), _cut(filtered, id_raw)
         if upstream is None or downstream is None:
             return
