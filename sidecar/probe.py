@@ -5,17 +5,19 @@ The gateway's own conversation, in whichever era the server speaks; nothing of i
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
-from sidecar.core import listing
+from sidecar.core import listing, splice
 from sidecar.core.ending import ending
 from sidecar.core.inventory import Inventory
-from sidecar.errors import Broken, TimedOut
+from sidecar.errors import Broken, TimedOut, UpstreamError
 from sidecar.ports import Headers, Outgoing, Reply, Upstream
 
 _LEGACY = "2025-11-25"
 _MODERN = "2026-07-28"
 _PAGES = 100
+_END_S = 2.0
 _CLIENT = {"name": "regate", "version": "1"}
 
 
@@ -42,7 +44,9 @@ async def _legacy(upstream: Upstream, inventory: Inventory, session: str | None)
         return await _pages(upstream, inventory, session, modern=False)
     finally:
         if session is not None:
-            await (await upstream.end(_headers("", False)[1:], session)).drop()
+            with suppress(UpstreamError, TimeoutError):
+                async with asyncio.timeout(_END_S):
+                    await (await upstream.end(_headers("", False)[1:], session)).drop()
 
 
 async def _pages(upstream: Upstream, inventory: Inventory, session: str | None, *, modern: bool) -> list[str]:
@@ -55,8 +59,8 @@ async def _pages(upstream: Upstream, inventory: Inventory, session: str | None, 
             raise Broken("The server answered its list of tools with something else.")
         inventory.learn(data)
         names.extend(found)
-        cursor = json.loads(data)["result"].get("nextCursor")
-        if cursor is None:
+        cursor = splice.scalar(splice.get(data, "result", "nextCursor"))
+        if not isinstance(cursor, str):
             break
         params = {"cursor": cursor}
     return names
