@@ -1,9 +1,10 @@
 """What the call path needs from the outside, one Protocol each. Imports core types only."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from sidecar.core.decision import Decision
 from sidecar.core.limits import Claim
@@ -165,6 +166,15 @@ class Event:
     raw: bytes | None = None
 
 
+async def let_go(stream: AsyncGenerator[Any, None]) -> None:
+    """Closes a stream. One that nobody began to read is begun first: only then does closing it free what it holds."""
+    beginning = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0)
+    beginning.cancel()
+    await asyncio.gather(beginning, return_exceptions=True)
+    await stream.aclose()
+
+
 @dataclass(slots=True)
 class Reply:
     """An upstream's answer to one message.
@@ -182,9 +192,9 @@ class Reply:
     async def drop(self) -> None:
         """Lets go of a stream that nobody will read."""
         if self.events is not None:
-            await self.events.aclose()
+            await let_go(self.events)
         if self.chunks is not None:
-            await self.chunks.aclose()
+            await let_go(self.chunks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,33 +9,59 @@ from contextlib import aclosing
 from typing import Any
 
 from sidecar.downstream.guard import RequestRefused, too_large
+from sidecar.ports import let_go
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Pairs = list[tuple[bytes, bytes]]
 
-_BODY_S = 30.0
+_BODY_S = 15.0
 _PATIENCE_S = 0.05
 
 
-async def read(receive: Receive, limit_bytes: int) -> bytes:
-    """The whole body. Raises: RequestRefused (413 too large, 408 too slow, 400 cut off)."""
-    event = await receive()
-    body: bytes = event.get("body", b"")
-    if event["type"] == "http.request" and event.get("more_body"):
+class Bodies:
+    """Reads bodies, each whole within one to two times `span_s`.
+
+    One timer serves all, since one for each would cost several times what reading a small body does.
+    """
+
+    def __init__(self, limit_bytes: int, *, span_s: float = _BODY_S) -> None:
+        self._limit_bytes = limit_bytes
+        self._span_s = span_s
+        self._timer: asyncio.TimerHandle | None = None
+        self._new: set[asyncio.Task[Any]] = set()
+        self._old: set[asyncio.Task[Any]] = set()
+        self._late: set[asyncio.Task[Any]] = set()
+
+    async def read(self, receive: Receive) -> bytes:
+        """The whole body. Raises: RequestRefused (413 too large, 408 too slow, 400 cut off)."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._new.add(task)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._span_s, self._sweep)
         try:
-            async with asyncio.timeout(_BODY_S):
-                return await _rest(body, receive, limit_bytes)
-        except TimeoutError as error:
-            raise RequestRefused(408, f"The body was not whole within {_BODY_S:g} s.") from error
-    if len(body) > limit_bytes:
-        raise too_large(limit_bytes)
-    return body
+            return await _whole(receive, self._limit_bytes)
+        except asyncio.CancelledError as error:
+            if task not in self._late or task.uncancel():
+                raise
+            raise RequestRefused(408, "The body took too long to arrive.") from error
+        finally:
+            for known in (self._new, self._old, self._late):
+                known.discard(task)
+
+    def _sweep(self) -> None:
+        for task in self._old:
+            self._late.add(task)
+            task.cancel()
+        self._old, self._new = self._new, set()
+        self._timer = asyncio.get_running_loop().call_later(self._span_s, self._sweep) if self._old else None
 
 
-async def _rest(first: bytes, receive: Receive, limit_bytes: int) -> bytes:
-    parts, size, more = [first], len(first), True
+async def _whole(receive: Receive, limit_bytes: int) -> bytes:
+    parts: list[bytes] = []
+    size, more = 0, True
     while more:
         event = await receive()
         if event["type"] != "http.request":
@@ -58,7 +84,11 @@ async def write(send: Send, status: int, headers: Pairs, body: bytes) -> None:
 
 async def stream(send: Send, status: int, headers: Pairs, chunks: AsyncGenerator[bytes, None]) -> None:
     """Sends an answer as it comes, each part at once."""
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    try:
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+    except BaseException:
+        await let_go(chunks)
+        raise
     async with aclosing(chunks) as parts:
         async for part in parts:
             await send({"type": "http.response.body", "body": part, "more_body": True})

@@ -47,6 +47,7 @@ class Gateway:
         self._audit = audit
         self._clock = clock
         self._warn = warn
+        self._bodies = asgi.Bodies(guard.body_limit_bytes)
         self._askers: dict[Grant, Asker] = {}
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
@@ -65,10 +66,13 @@ class Gateway:
                 await asgi.write(send, status, [_JSON], page)
                 return
             server, exchange = door
-            caller, fault = self._caller(headers, server)
-            grant = caller.grant.id
+            known, fault = self._known(headers, server)
+            grant = known.id
+            caller = self._caller(headers if fault is None else {}, known)
             self._guard.form(method, headers)
-            body = await asgi.read(receive, self._guard.body_limit_bytes) if method == "POST" else b""
+            if fault is not None and method != "POST":
+                raise RequestRefused(503, "The grants cannot be read now; try again later.")
+            body = await self._bodies.read(receive) if method == "POST" else b""
         except (RequestRefused, GrantError) as error:
             await self._refuse(error, method, server, grant, send)
             return
@@ -101,13 +105,15 @@ class Gateway:
         else:
             await asgi.write(send, reply.status, headers, reply.body or b"")
 
-    def _caller(self, headers: RequestHeaders, server: str) -> tuple[Caller, StoreError | None]:
-        """Who calls; with an error, nobody knows: the store that holds the grants does not answer."""
+    def _known(self, headers: RequestHeaders, server: str) -> tuple[Grant, StoreError | None]:
+        """Whose request it is; with an error, nobody knows: the store that holds the grants does not answer."""
         try:
-            grant = self._guard.grant(headers, server)
+            return self._guard.grant(headers, server), None
         except StoreError as error:
-            nobody = Grant("", server, None)
-            return Caller(nobody, Asker(policy=None, server=server, grant="")), error
+            return Grant("", server, None), error
+
+    def _caller(self, headers: RequestHeaders, grant: Grant) -> Caller:
+        """Who calls, in which session. Raises: RequestRefused (404, a session that was never given to this grant)."""
         asker = self._askers.get(grant)
         if asker is None:
             if len(self._askers) >= _ASKERS:
@@ -115,11 +121,11 @@ class Gateway:
             asker = self._askers[grant] = Asker(policy=grant.policy, server=grant.server, grant=grant.id)
         given = headers.get(_SESSION)
         if given is None:
-            return Caller(grant, asker), None
+            return Caller(grant, asker)
         session = self._sessions.unwrap(given[0].decode("latin-1"), grant.id) if len(given) == 1 else None
         if session is None:
             raise RequestRefused(404, "No such session; initialize again.")
-        return Caller(grant, asker, session), None
+        return Caller(grant, asker, session)
 
     async def _refuse(self, error: SidecarError, method: str, server: str, grant: str, send: asgi.Send) -> None:
         status = getattr(error, "http_status", 400)
