@@ -35,17 +35,20 @@ class HttpUpstream:
         answer_limit_bytes: int = 64 * 1024 * 1024,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+            given_port, host = parts.port, parts.netloc.encode("idna").decode()
+        except ValueError as error:
+            raise SettingsError(f"The upstream URL {url!r} is not a URL.") from error
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SettingsError(f"The upstream URL {url!r} is not an http or https URL.")
         if parts.username or parts.password:
             raise SettingsError("The upstream URL holds a user name or password.", hint="Give it as a header instead.")
         secure = parts.scheme == "https"
-        port = parts.port or (443 if secure else 80)
+        port = given_port or (443 if secure else 80)
         context = (tls or ssl.create_default_context()) if secure else None
         self._http = Client(Origin(parts.hostname, port, context), connect_timeout_s=connect_timeout_s)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        host = parts.netloc.encode("idna").decode()
         common = f" {target} HTTP/1.1\r\nhost: {host}\r\naccept-encoding: identity\r\n"
         self._post, self._get, self._delete = ((verb + common).encode() for verb in ("POST", "GET", "DELETE"))
         self._credentials = credentials
@@ -88,7 +91,7 @@ class HttpUpstream:
         return b"".join(lines)
 
     async def _reply(self, response: Response, *, endless: bool) -> Reply:
-        if response.header(b"content-encoding") not in (b"", b"identity"):
+        if any(name == b"content-encoding" and value.lower() != b"identity" for name, value in response.headers):
             response.close()
             raise Broken("The server compressed its answer although it was asked not to.")
         headers = [pair for pair in response.headers if pair[0] in RESPONSE]
