@@ -6,12 +6,13 @@ With `wiring`, the one place that knows every adapter. Decides nothing itself.
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import msgspec
 import structlog
 
 from sidecar import health, probe, statedir
@@ -261,7 +262,7 @@ async def _health(policies: Policies, publisher: Publisher, state: Database, aud
 
 def _dropped(record: AuditRecord) -> None:
     """A record that the audit log could not take: its line in the operator's log is then all there is of it."""
-    _log.error("An audit record could not be written.", **asdict(record))
+    _log.error("An audit record could not be written.", **msgspec.structs.asdict(record))
 
 
 async def _ended(task: "asyncio.Task[Any]") -> None:

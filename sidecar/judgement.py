@@ -3,8 +3,9 @@
 Imports core, ports and errors; no adapter. Source: policy-semantics sections 2, 7 and 8; mcp-gateway.md G31, G37.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from sidecar.core.decision import NO_POLICY, UNAVAILABLE, Decision
 from sidecar.core.fingerprint import fingerprint
@@ -22,8 +23,7 @@ WITHOUT_POLICY = Decision("deny", NO_POLICY, "No policy is attached to this gran
 """What every call under a grant without a policy gets (policy-semantics sections 2 and 3)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """Who calls: the grant, the constant part of its queries, and the upstream's session id if there is one."""
 
     grant: Grant
@@ -31,8 +31,7 @@ class Caller:
     session: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """A decision and what goes with it on the way out.
 
     `approval` is the id a person has to answer, or the one that was used up; `cause` says why under `(unavailable)`.

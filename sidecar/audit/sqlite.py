@@ -10,6 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import msgspec
+
 from sidecar.core.record import AuditRecord
 from sidecar.database import Cursor, Database, Reader
 
@@ -43,7 +45,7 @@ FROM audit WHERE seq > ? AND (? IS NULL OR grant_id = ?) AND (? IS NULL OR outco
 """
 
 _Row: TypeAlias = tuple[Any, ...]
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+_encode = msgspec.json.Encoder().encode
 
 
 class SqliteAudit:
@@ -179,7 +181,7 @@ def _row(record: AuditRecord) -> _Row:
         record.grant,
         record.method,
         record.tool,
-        _encode(record.argument_keys),
+        _keys(record.argument_keys),
         record.policy,
         record.revision,
         record.outcome,
@@ -193,6 +195,13 @@ def _row(record: AuditRecord) -> _Row:
     if not "".join(texts).isascii():
         texts = tuple(text.encode("utf-8", "backslashreplace").decode() for text in texts)
     return (*texts, record.duration_ms)
+
+
+def _keys(names: tuple[str, ...]) -> str:
+    try:
+        return _encode(names).decode()
+    except UnicodeEncodeError:
+        return json.dumps(names)
 
 
 def _record(row: _Row) -> AuditRecord:

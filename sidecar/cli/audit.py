@@ -1,10 +1,10 @@
 """`regate audit`: reads the record of calls while a gateway writes it, or afterwards. Changes nothing."""
 
-import dataclasses
 import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import msgspec
 import typer
 
 from sidecar.cli.stores import missing
@@ -58,7 +58,7 @@ def tail(
 
 
 def _json(record: "AuditRecord") -> str:
-    return json.dumps(dataclasses.asdict(record), ensure_ascii=False)
+    return json.dumps(msgspec.structs.asdict(record), ensure_ascii=False)
 
 
 def _line(record: "AuditRecord") -> str:

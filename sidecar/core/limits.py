@@ -1,9 +1,10 @@
 """Windows, amounts and counter keys: a decision's limits → claims. No clock: `now` is given."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact
+
+import msgspec
 
 from sidecar.core.decision import Limit, Window
 
@@ -11,8 +12,7 @@ _SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
 _EXACT = Context(prec=4096, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[Inexact])
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """The amount one call asks of one counter in one window.
 
     Units: window bounds are whole seconds since the Unix epoch, end exclusive.

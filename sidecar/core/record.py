@@ -1,10 +1,9 @@
 """What the audit log keeps of one call: argument keys only, never values."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class AuditRecord:
+class AuditRecord(msgspec.Struct, frozen=True):
     """One call, or one message refused before policy ran.
 
     `outcome` is `allow`, `deny`, `approval_required` or `refused` (before policy). `result` says how an
