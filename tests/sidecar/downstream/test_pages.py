@@ -1,0 +1,46 @@
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from sidecar.downstream.pages import Pages
+
+
+def pages(*, fine: bool = True) -> Pages:
+    async def ready() -> tuple[bool, Mapping[str, Any]]:
+        return fine, {"ready": fine}
+
+    async def status() -> tuple[bool, Mapping[str, Any]]:
+        return fine, {"servers": ["s\u00e9"]}
+
+    return Pages(ready, status, b"operator")
+
+
+async def test_healthz_answers_anybody() -> None:
+    status, body = await pages(fine=False).page("/healthz", {})
+    assert (status, json.loads(body)) == (200, {"ok": True})
+
+
+@pytest.mark.parametrize(("fine", "status"), [(True, 200), (False, 503)])
+async def test_readyz_says_whether_calls_can_be_served(fine: bool, status: int) -> None:
+    assert await pages(fine=fine).page("/readyz", {}) == (status, json.dumps({"ready": fine}).encode())
+
+
+@pytest.mark.parametrize("fine", [True, False])
+async def test_status_answers_the_operator(fine: bool) -> None:
+    status, body = await pages(fine=fine).page("/status", {b"authorization": [b"Bearer operator"]})
+    assert (status, json.loads(body)) == (200, {"servers": ["s\u00e9"]})
+
+
+@pytest.mark.parametrize("given", [[], [b""], [b"Bearer "], [b"Bearer operato"], [b"operator"], [b"Bearer \xff"]])
+async def test_status_looks_absent_to_others(given: list[bytes]) -> None:
+    headers = {b"authorization": given} if given else {}
+    assert await pages().page("/status", headers) == await pages().page("/nothing", headers)
+
+
+@pytest.mark.parametrize("path", ["/", "", "/healthz/", "/status/", "/mcp/other", "//healthz"])
+async def test_other_path_is_not_found(path: str) -> None:
+    status, body = await pages().page(path, {b"authorization": [b"Bearer operator"]})
+    assert status == 404
+    assert "error" in json.loads(body)
