@@ -4,7 +4,6 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import msgspec
 import typer
 
 from sidecar.cli.stores import missing
@@ -58,7 +57,9 @@ def tail(
 
 
 def _json(record: "AuditRecord") -> str:
-    return json.dumps(msgspec.structs.asdict(record), ensure_ascii=False)
+    from msgspec.structs import asdict
+
+    return json.dumps(asdict(record), ensure_ascii=False)
 
 
 def _line(record: "AuditRecord") -> str:

@@ -224,7 +224,7 @@ def test_download_redirect_away_from_tls_is_refused(target: Path, monkeypatch: p
         return httpx.Response(200, content=hashlib.sha256(OPA).hexdigest().encode())
 
     client = httpx.Client(transport=httpx.MockTransport(answer), follow_redirects=True)
-    monkeypatch.setattr(release.httpx, "Client", lambda **_: client)
+    monkeypatch.setattr(httpx, "Client", lambda **_: client)
     monkeypatch.setattr(release, "system", lambda: ("linux", "amd64"))
     monkeypatch.setenv(release.DOWNLOADS_VARIABLE, "https://opa.example")
     with pytest.raises(OpaMissing, match="leads to an address without TLS"):
