@@ -95,31 +95,47 @@ async def stream(send: Send, status: int, headers: Pairs, chunks: AsyncGenerator
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def unless_gone(answering: Awaitable[None], receive: Receive) -> None:
-    """Answers, unless the client hangs up first: then the work is cancelled (G24).
+class Hangups:
+    """Cancels the work for clients that hang up (G24).
 
-    Looking for a hang-up costs a task, so a quick answer is not watched at all.
+    Looking for a hang-up costs a task, so only work that outlasts one to two times `patience_s` is watched; one timer
+    serves all.
     """
-    loop = asyncio.get_running_loop()
-    work = asyncio.current_task()
-    watchers: list[asyncio.Task[None]] = []
-    gone = False
 
-    async def watch() -> None:
-        nonlocal gone
+    def __init__(self, *, patience_s: float = _PATIENCE_S) -> None:
+        self._patience_s = patience_s
+        self._timer: asyncio.TimerHandle | None = None
+        self._new: dict[asyncio.Task[Any], Receive] = {}
+        self._old: dict[asyncio.Task[Any], Receive] = {}
+        self._watchers: dict[asyncio.Task[Any], asyncio.Task[None]] = {}
+        self._gone: set[asyncio.Task[Any]] = set()
+
+    async def answer(self, answering: Awaitable[None], receive: Receive) -> None:
+        """Awaits the answering, unless the client hangs up first."""
+        work = asyncio.current_task()
+        assert work is not None
+        self._new[work] = receive
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._patience_s, self._sweep)
+        try:
+            await answering
+        except asyncio.CancelledError:
+            if work not in self._gone:
+                raise
+        finally:
+            if self._new.pop(work, None) is None and self._old.pop(work, None) is None:
+                self._watchers.pop(work).cancel()
+                self._gone.discard(work)
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        for work, receive in self._old.items():
+            self._watchers[work] = loop.create_task(self._watch(work, receive))
+        self._old, self._new = self._new, {}
+        self._timer = loop.call_later(self._patience_s, self._sweep) if self._old else None
+
+    async def _watch(self, work: "asyncio.Task[Any]", receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             continue
-        gone = True
-        assert work is not None
+        self._gone.add(work)
         work.cancel()
-
-    timer = loop.call_later(_PATIENCE_S, lambda: watchers.append(loop.create_task(watch())))
-    try:
-        await answering
-    except asyncio.CancelledError:
-        if not gone:
-            raise
-    finally:
-        timer.cancel()
-        for watcher in watchers:
-            watcher.cancel()

@@ -5,6 +5,7 @@ No sockets and no policy. Source: mcp-gateway.md G7–G9, G49, G54.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sidecar.errors import SidecarError, UnknownGrant, WrongServer
 from sidecar.ports import Grant, Grants
@@ -12,6 +13,9 @@ from sidecar.ports import Grant, Grants
 RequestHeaders = Mapping[bytes, list[bytes]]
 
 _NO_HEADER: list[bytes] = []
+_JSON = b"application/json"
+_EVENTS = b"text/event-stream"
+_SHORT = 256
 
 
 class RequestRefused(SidecarError):
@@ -76,7 +80,7 @@ class Guard:
             raise RequestRefused(400, "Upgrade is not supported.")
         if b"expect" in headers:
             raise RequestRefused(417, "Expect is not supported.")
-        if method == "GET" and not _accepts(headers, b"text/event-stream"):
+        if method == "GET" and not _accepts(headers, _EVENTS):
             raise RequestRefused(406, "Accept must name text/event-stream.")
         if method == "POST":
             self._post(headers)
@@ -87,7 +91,7 @@ class Guard:
             raise RequestRefused(415, "Content-Type must be application/json, in UTF-8.")
         if headers.get(b"content-encoding", [b"identity"]) != [b"identity"]:
             raise RequestRefused(415, "Content-Encoding is not supported.")
-        if not (_accepts(headers, b"application/json") and _accepts(headers, b"text/event-stream")):
+        if not (_accepts(headers, _JSON) and _accepts(headers, _EVENTS)):
             raise RequestRefused(406, "Accept must name application/json and text/event-stream.")
         length = headers.get(b"content-length", _NO_HEADER)
         if length and (not length[0].isdigit() or int(length[0][:20]) > self.body_limit_bytes):
@@ -108,9 +112,19 @@ def _is_json(content_type: bytes) -> bool:
 
 
 def _accepts(headers: RequestHeaders, wanted: bytes) -> bool:
-    family = wanted.partition(b"/")[0] + b"/*"
     for value in headers.get(b"accept", _NO_HEADER):
-        for part in value.lower().split(b","):
-            if part.partition(b";")[0].strip() in (wanted, family, b"*/*"):
-                return True
+        if wanted in (_accepted(value) if len(value) <= _SHORT else _named(value)):
+            return True
     return False
+
+
+def _named(accept: bytes) -> frozenset[bytes]:
+    """Which of our two types an Accept header names."""
+    named = {part.partition(b";")[0].strip() for part in accept.lower().split(b",")}
+    return frozenset(
+        wanted for wanted in (_JSON, _EVENTS) if named & {wanted, wanted.partition(b"/")[0] + b"/*", b"*/*"}
+    )
+
+
+_accepted = lru_cache(maxsize=256)(_named)
+"""`_named`, kept: clients send few different ones."""

@@ -48,6 +48,7 @@ class Gateway:
         self._clock = clock
         self._warn = warn
         self._bodies = asgi.Bodies(guard.body_limit_bytes)
+        self._hangups = asgi.Hangups()
         self._askers: dict[Grant, Asker] = {}
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
@@ -81,9 +82,9 @@ class Gateway:
             await self._send(exchange.unjudged(body, caller, headers, fault), caller, send)
         elif method == "POST":
             answering = self._answer(exchange.handle(body, caller, headers, forwarded), caller, send)
-            await asgi.unless_gone(answering, receive)
+            await self._hangups.answer(answering, receive)
         elif method == "GET":
-            await asgi.unless_gone(self._answer(exchange.listen(caller, forwarded), caller, send), receive)
+            await self._hangups.answer(self._answer(exchange.listen(caller, forwarded), caller, send), receive)
         else:
             await self._answer(exchange.end(caller, forwarded), caller, send)
 

@@ -152,17 +152,17 @@ async def test_stream_that_cannot_be_sent_frees_what_it_holds(fails_at: int) -> 
     assert freed.is_set()
 
 
-async def test_unless_gone_quick_answer_never_asks_whether_the_client_is_there() -> None:
+async def test_hangups_quick_answer_never_asks_whether_the_client_is_there() -> None:
     async def answer() -> None:
         await asyncio.sleep(0)
 
     async def receive() -> dict[str, Any]:
         raise AssertionError
 
-    await asgi.unless_gone(answer(), receive)
+    await asgi.Hangups(patience_s=0.01).answer(answer(), receive)
 
 
-async def test_unless_gone_client_hangs_up_cancels_the_work() -> None:
+async def test_hangups_client_hangs_up_cancels_the_work() -> None:
     client = Client(part())
     cancelled = asyncio.Event()
 
@@ -174,25 +174,25 @@ async def test_unless_gone_client_hangs_up_cancels_the_work() -> None:
             cancelled.set()
 
     async with asyncio.timeout(5):
-        await asgi.unless_gone(answer(), client.receive)
+        await asgi.Hangups(patience_s=0.01).answer(answer(), client.receive)
     assert cancelled.is_set()
 
 
-async def test_unless_gone_cancelled_from_outside_is_cancelled() -> None:
+async def test_hangups_cancelled_from_outside_is_cancelled() -> None:
     waiting = asyncio.Event()
 
     async def answer() -> None:
         waiting.set()
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(asgi.unless_gone(answer(), Client().receive))
+    task = asyncio.create_task(asgi.Hangups(patience_s=0.01).answer(answer(), Client().receive))
     await waiting.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
 
-async def test_unless_gone_slow_answer_to_a_client_that_stays_is_given_and_the_watch_ends() -> None:
+async def test_hangups_slow_answer_to_a_client_that_stays_is_given_and_the_watch_ends() -> None:
     watched, over = asyncio.Event(), asyncio.Event()
 
     async def receive() -> dict[str, Any]:
@@ -204,7 +204,7 @@ async def test_unless_gone_slow_answer_to_a_client_that_stays_is_given_and_the_w
         raise AssertionError
 
     async with asyncio.timeout(5):
-        await asgi.unless_gone(_until(watched), receive)
+        await asgi.Hangups(patience_s=0.01).answer(_until(watched), receive)
         await over.wait()
 
 
@@ -212,9 +212,9 @@ async def _until(event: asyncio.Event) -> None:
     await event.wait()
 
 
-async def test_unless_gone_error_of_the_work_is_raised() -> None:
+async def test_hangups_error_of_the_work_is_raised() -> None:
     async def answer() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await asgi.unless_gone(answer(), Client().receive)
+        await asgi.Hangups(patience_s=0.01).answer(answer(), Client().receive)
