@@ -39,9 +39,9 @@ class HttpUpstream:
             parts = urlsplit(url)
             given_port, host = parts.port, parts.netloc.encode("idna").decode()
         except ValueError as error:
-            raise SettingsError(f"The upstream URL {url!r} is not a URL.") from error
+            raise SettingsError("The upstream URL is not a URL.") from error
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingsError(f"The upstream URL {url!r} is not an http or https URL.")
+            raise SettingsError("The upstream URL is not an http or https URL.")
         if parts.username or parts.password:
             raise SettingsError("The upstream URL holds a user name or password.", hint="Give it as a header instead.")
         secure = parts.scheme == "https"
