@@ -1,0 +1,114 @@
+import asyncio
+import errno
+import socket
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from sidecar.downstream import listener
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+def test_bind_listens_on_a_free_port(host: str) -> None:
+    try:
+        listening = listener.bind(host, 0)
+    except OSError as error:
+        if host == "::1" and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, socket.EAI_ADDRFAMILY):
+            pytest.skip("no IPv6 here")
+        raise
+    with listening:
+        port = listening.getsockname()[1]
+        assert port > 0
+        with socket.create_connection((listening.getsockname()[0], port), timeout=5):
+            pass
+
+
+def test_bind_port_in_use_is_an_os_error() -> None:
+    with listener.bind("127.0.0.1", 0) as first, pytest.raises(OSError) as refused:
+        listener.bind("127.0.0.1", first.getsockname()[1])
+    assert refused.value.errno == errno.EADDRINUSE
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1"])
+def test_bind_address_that_is_not_ours_is_an_os_error(host: str) -> None:
+    with pytest.raises(OSError):
+        listener.bind(host, 0)
+
+
+class App:
+    """Answers once it may, and tells that it was asked."""
+
+    def __init__(self) -> None:
+        self.asked, self.may, self.cancelled = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.scope: dict[str, Any] = {}
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        self.scope = scope
+        self.asked.set()
+        try:
+            await self.may.wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"hi"})
+
+
+async def ask(port: int) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /x HTTP/1.1\r\nhost: h\r\nx-forwarded-for: 9.9.9.9\r\nconnection: close\r\n\r\n")
+    try:
+        return await reader.read()
+    finally:
+        writer.close()
+
+
+async def started(app: App, listening: socket.socket, grace_s: int) -> "asyncio.Task[None]":
+    ready = asyncio.Event()
+    serving = asyncio.create_task(listener.serve(app, listening, ready.set, grace_s=grace_s))
+    await ready.wait()
+    return serving
+
+
+async def test_serve_answers_until_cancelled_and_says_nothing_of_itself() -> None:
+    app = App()
+    app.may.set()
+    async with asyncio.timeout(10):
+        with listener.bind("127.0.0.1", 0) as listening:
+            serving = await started(app, listening, 1)
+            answer = await ask(listening.getsockname()[1])
+            serving.cancel()
+            await serving
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert body == b"hi"
+    assert b"server:" not in head.lower()
+    assert app.scope["client"][0] == "127.0.0.1"
+
+
+async def test_serve_cancelled_answers_what_is_under_way() -> None:
+    app = App()
+    async with asyncio.timeout(10):
+        with listener.bind("127.0.0.1", 0) as listening:
+            serving = await started(app, listening, 5)
+            asking = asyncio.create_task(ask(listening.getsockname()[1]))
+            await app.asked.wait()
+            serving.cancel()
+            app.may.set()
+            assert (await asking).endswith(b"hi")
+            await serving
+
+
+async def test_serve_cancelled_gives_up_what_takes_too_long() -> None:
+    app = App()
+    async with asyncio.timeout(10):
+        with listener.bind("127.0.0.1", 0) as listening:
+            serving = await started(app, listening, 0)
+            asking = asyncio.create_task(ask(listening.getsockname()[1]))
+            await app.asked.wait()
+            serving.cancel()
+            with suppress(asyncio.CancelledError):
+                await serving
+            await app.cancelled.wait()
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
