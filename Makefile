@@ -6,6 +6,7 @@ STAMPS     := $(VENV)/stamps
 SOURCES    := sidecar translator rego examples bench scripts tests
 WORKERS    ?= 2
 GOLDEN     ?= tests/translator
+COVERED    := tests/sidecar/core tests/translator tests/decisions/test_cases.py
 
 export XDG_CACHE_HOME := $(CURDIR)/.cache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -26,8 +27,10 @@ run: setup $(STAMPS)/examples ## govern a real MCP server (mcp-server-git) under
 demo: setup $(STAMPS)/examples ## a real client tours the gateway and checks each answer
 	@exec $(BIN)/python -m examples.demo
 
-test: check ## set everything up, check, and pass all tests
-	$(BIN)/python -m pytest -n $(WORKERS)
+test: check ## set everything up, check, and pass all tests; the core and the translator are covered whole
+	$(BIN)/coverage run --source=sidecar/core,translator -m pytest -q $(COVERED)
+	$(BIN)/coverage report --skip-covered --fail-under=100
+	$(BIN)/python -m pytest -n $(WORKERS) $(addprefix --ignore=,$(COVERED))
 
 check: setup $(STAMPS)/test ## ruff, mypy --strict, opa fmt and check --strict, house rules
 	$(BIN)/ruff check $(SOURCES)
