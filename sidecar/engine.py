@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -18,7 +17,6 @@ import structlog
 from sidecar import health, probe, statedir
 from sidecar.approvals.sqlite import SqliteApprovals
 from sidecar.audit.sqlite import SqliteAudit
-from sidecar.core.decision import Decision
 from sidecar.core.inventory import Inventory
 from sidecar.core.record import AuditRecord
 from sidecar.counters.sqlite import SqliteCounters
@@ -35,7 +33,7 @@ from sidecar.opa.bundles import Publisher
 from sidecar.opa.client import OpaClient
 from sidecar.opa.process import OpaProcess, runtime_directory
 from sidecar.policies import Policies
-from sidecar.ports import AuditLog, DecisionPoint, Grant, Headers, Upstream, Visible
+from sidecar.ports import AuditLog, Grant, Headers, Upstream
 from sidecar.relay import Relay
 from sidecar.reload import PolicyReload
 from sidecar.settings import Server, Settings
@@ -74,23 +72,6 @@ class TalliedAudit:
 
     async def close(self) -> None:
         await self._log.close()
-
-
-class TalliedDecisions:
-    """A decision point whose time is counted."""
-
-    def __init__(self, point: DecisionPoint, tally: Tally) -> None:
-        self._point = point
-        self._tally = tally
-
-    async def decide(self, query: bytes) -> Decision:
-        began = perf_counter()
-        decision = await self._point.decide(query)
-        self._tally.took(perf_counter() - began)
-        return decision
-
-    async def visible(self, query: bytes) -> Visible:
-        return await self._point.visible(query)
 
 
 @dataclass(slots=True)
@@ -147,7 +128,7 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
         for probing in probes.values():
             stack.push_async_callback(_ended, probing)
         await process.start()
-        judgement = Judgement(TalliedDecisions(opa, tally), SqliteCounters(state), SqliteApprovals(state))
+        judgement = Judgement(opa, SqliteCounters(state), SqliteApprovals(state), took=tally.took)
         clock = SystemClock()
 
         def exchange(name: str) -> Exchange:

@@ -3,7 +3,9 @@
 Imports core, ports and errors; no adapter. Source: policy-semantics sections 2, 7 and 8; mcp-gateway.md G31, G37.
 """
 
+from collections.abc import Callable
 from datetime import datetime
+from time import perf_counter
 
 import msgspec
 
@@ -45,10 +47,18 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Judgement:
-    """The three questions before a call is forwarded, in order."""
+    """The three questions before a call is forwarded, in order. `took` is told how long each decision took, in s."""
 
-    def __init__(self, decisions: DecisionPoint, counters: Counters, approvals: Approvals) -> None:
+    def __init__(
+        self,
+        decisions: DecisionPoint,
+        counters: Counters,
+        approvals: Approvals,
+        *,
+        took: Callable[[float], None] = lambda _: None,
+    ) -> None:
         self._decisions = decisions
+        self._took = took
         self._counters = counters
         self._approvals = approvals
 
@@ -76,7 +86,9 @@ class Judgement:
 
     async def _decide(self, call: ToolCall, caller: Caller, approved: bool | None) -> Decision:
         query = caller.asker.call(call.tool, call.arguments_raw, call.arguments_fault, approved=approved)
+        began = perf_counter()
         decision = await self._decisions.decide(query)
+        self._took(perf_counter() - began)
         if decision.rule == NO_POLICY and caller.grant.policy is not None:
             raise DecisionUndefined(f"OPA does not hold policy {caller.grant.policy!r}.")
         return decision

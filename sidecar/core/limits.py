@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact
+from functools import lru_cache
 
 import msgspec
 
@@ -54,7 +55,8 @@ def claims(limits: Sequence[Limit], server: str, grant: str, session: str | None
         amount = Decimal(0)
         for part in filter(None, limit.amounts):  # a zero such as 0e-900 would only lengthen the sum
             amount = add(amount, part)
-        made.append(Claim(_key(limit, length, server, grant, session), start, start + length, amount, limit.max))
+        key = _key(limit.scope, limit.counter, length, server, grant, session)
+        made.append(Claim(key, start, start + length, amount, limit.max))
     return made
 
 
@@ -65,10 +67,11 @@ def retry_at(claim: Claim) -> str | None:
     return datetime.fromtimestamp(claim.window_end, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _key(limit: Limit, length: int, server: str, grant: str, session: str | None) -> str:
-    parts: tuple[str, ...] = (server, limit.scope, limit.counter, str(length))
-    if limit.scope != "server":
+@lru_cache(maxsize=4096)
+def _key(scope: str, counter: str, length: int, server: str, grant: str, session: str | None) -> str:
+    parts: tuple[str, ...] = (server, scope, counter, str(length))
+    if scope != "server":
         parts += (grant,)
-    if limit.scope == "session" and session is not None:
+    if scope == "session" and session is not None:
         parts += (session,)
     return "/".join(part.replace("~", "~0").replace("/", "~1") for part in parts)

@@ -16,8 +16,9 @@ class GivenGrants:
 
     def resolve(self, token: bytes) -> Grant | None:
         """The grant of a token, or None. Raises: StoreError."""
-        presented = tokens.digest(token)
-        for digest, grant in self._given.items():
-            if hmac.compare_digest(digest, presented):
-                return grant
+        if self._given:
+            presented = tokens.digest(token)
+            for digest, grant in self._given.items():
+                if hmac.compare_digest(digest, presented):
+                    return grant
         return self._stored.resolve(token)
