@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from sidecar.core.inventory import Inventory
 from sidecar.downstream import listener
@@ -31,6 +32,7 @@ from tests.fakes import (
     FakeUpstream,
 )
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 CALL = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"pay","arguments":{"a":1}}}'
 RESULT = b'{"jsonrpc":"2.0","id":1,"result":{"content":[]}}'
 PROGRESS = b'{"jsonrpc":"2.0","method":"notifications/progress","params":{}}'
@@ -124,20 +126,38 @@ class Desk:
             writer.close()
 
 
-@asynccontextmanager
-async def serving(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
+class Stage:
+    """The one server of this module, which serves whichever gateway a test puts there."""
+
+    port = 0
+    gateway: Gateway
+
+
+async def staged(scope: Any, receive: Any, send: Any) -> None:
+    await Stage.gateway(scope, receive, send)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
+async def stage() -> AsyncIterator[None]:
     with listener.bind("127.0.0.1", 0) as listening:
-        desk.port = listening.getsockname()[1]
+        Stage.port = listening.getsockname()[1]
         ready = asyncio.Event()
-        server = asyncio.create_task(listener.serve(desk.gateway(), listening, ready.set, grace_s=0))
-        async with asyncio.timeout(20):
+        server = asyncio.create_task(listener.serve(staged, listening, ready.set, grace_s=0))
+        async with asyncio.timeout(10):
             await ready.wait()
-            async with httpx.AsyncClient(
-                base_url=f"http://127.0.0.1:{desk.port}", trust_env=False, timeout=10
-            ) as client:
-                yield client
+        yield
         server.cancel()
         await asyncio.gather(server, return_exceptions=True)
+
+
+@asynccontextmanager
+async def serving(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
+    desk.port, Stage.gateway = Stage.port, desk.gateway()
+    async with (
+        asyncio.timeout(20),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{desk.port}", trust_env=False, timeout=10) as client,
+    ):
+        yield client
 
 
 async def post(
