@@ -112,3 +112,29 @@ async def test_serve_cancelled_gives_up_what_takes_too_long() -> None:
             await app.cancelled.wait()
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
+
+
+async def test_serve_head_without_end_is_cut_off_and_a_long_body_is_not() -> None:
+    app = App()
+    app.may.set()
+    async with asyncio.timeout(10):
+        with listener.bind("127.0.0.1", 0) as listening:
+            serving = await started(app, listening, 0)
+            port = listening.getsockname()[1]
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            with suppress(ConnectionError):
+                for number in range(200):
+                    writer.write(b"%b: %b\r\n" % (b"GET / HTTP/1.1\r\na" if not number else b"b", b"x" * 1000))
+                    await writer.drain()
+                writer.write(b"\r\n")
+                assert await reader.read() == b""
+            assert not app.asked.is_set()
+            writer.close()
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            for _ in range(2):
+                writer.write(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 300000\r\n\r\n")
+                writer.write(b"x" * 300_000)
+                assert (await reader.readuntil(b"hi")).startswith(b"HTTP/1.1 200")
+            writer.close()
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
