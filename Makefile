@@ -66,8 +66,9 @@ $(STAMPS)/regate: pyproject.toml $(STAMPS)/run
 	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
+# The link is for `regate` outside make, where the cache is another one.
 $(STAMPS)/opa: $(STAMPS)/regate sidecar/opa/binary.py sidecar/opa/release.py
-	$(BIN)/regate opa
+	@rm -f $(BIN)/opa && opa=$$($(BIN)/regate opa) && ln -s "$$opa" $(BIN)/opa
 	@touch $@
 
 $(STAMPS)/examples: requirements/examples.txt $(STAMPS)/run

@@ -3,13 +3,16 @@
 import re
 import secrets
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sidecar.cli.stores import state_store
 from sidecar.cli.terminal import StateOption, note, refuse, say, state_directory, table
 from sidecar.errors import SidecarError
+
+if TYPE_CHECKING:
+    from sidecar.settings import Settings
 
 EXAMPLE = """\b
 Example:
@@ -26,7 +29,7 @@ ConfigOption = Annotated[
         metavar="FILE",
         exists=True,
         dir_okay=False,
-        help="The settings of the gateway: names are checked against them, and they tell the state directory.",
+        help="The settings of the gateway. They tell the state directory, and names are checked against them.",
     ),
 ]
 
@@ -71,11 +74,11 @@ def create(
     note(f"Grant {grant_id}: server {server}, policy {policy}. The token above is not shown again.")
 
 
-def list_(state: StateOption = None) -> None:
-    """List all grants, the revoked ones too."""
+def list_(config: ConfigOption = None, state: StateOption = None) -> None:
+    """List the grants made by `regate grants create`, the revoked ones too."""
     from sidecar.grants.sqlite import SqliteGrants
 
-    with state_store(state_directory(state)) as database:
+    with state_store(_folder(config, state)) as database:
         rows = [
             (grant.id, grant.server, grant.policy or "(none)", grant.created_at, grant.revoked_at or "-")
             for grant in SqliteGrants(database).list()
@@ -83,14 +86,18 @@ def list_(state: StateOption = None) -> None:
     table(("ID", "SERVER", "POLICY", "CREATED", "REVOKED"), rows)
 
 
-def revoke(grant_id: Annotated[str, typer.Argument(metavar="ID", hidden=True)], state: StateOption = None) -> None:
+def revoke(
+    grant_id: Annotated[str, typer.Argument(metavar="ID", hidden=True)],
+    config: ConfigOption = None,
+    state: StateOption = None,
+) -> None:
     """Revoke a grant.
 
     Its token is worthless from the next call on.
     """
     from sidecar.grants.sqlite import SqliteGrants
 
-    with state_store(state_directory(state)) as database:
+    with state_store(_folder(config, state)) as database:
         if not SqliteGrants(database).revoke(grant_id):
             raise NoSuchGrant(f"there is no valid grant {grant_id}")
     say(f"{grant_id} revoked")
@@ -100,11 +107,18 @@ def _checked(config: Path | None, state: Path | None, server: str, policy: str) 
     """The state directory, once the names are known to be those of the settings, if settings are given."""
     if config is None:
         return state_directory(state)
-    from sidecar.settings_file import Override, load
-
-    overrides = [Override("state", str(state), "--state")] if state is not None else []
-    settings = load(config, overrides)
+    settings = _settings(config, state)
     for label, name, known in (("--server", server, settings.servers), ("--policy", policy, settings.policies)):
         if name not in known:
             refuse(f"{label}: {config} names no such one; it has {', '.join(known) or 'none'}")
     return settings.state
+
+
+def _folder(config: Path | None, state: Path | None) -> Path:
+    return state_directory(state) if config is None else _settings(config, state).state
+
+
+def _settings(config: Path, state: Path | None) -> "Settings":
+    from sidecar.settings_file import Override, load
+
+    return load(config, [Override("state", str(state), "--state")] if state is not None else [])

@@ -8,7 +8,8 @@ _EXAMPLE = """\b
 Example:
   "$(regate opa)" version
 
-Looked for in this order: $REGATE_OPA, PATH, our cache, the pinned official release, `go install`.
+Looked for in this order: $REGATE_OPA, PATH, beside our Python, our cache, the pinned official
+release, `go install`.
 """
 
 

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,7 @@ _VERSION_S = 10.0
 
 
 def find() -> Path | None:
-    """The OPA to use: the one named in REGATE_OPA, else on PATH, else in our cache, else None. No network.
+    """The OPA to use: the one named in REGATE_OPA, else on PATH, beside us, in our cache, or None. No network.
 
     Raises: OpaMissing (REGATE_OPA names something unusable; nothing else is tried then).
     """
@@ -37,7 +38,7 @@ def find() -> Path | None:
             raise OpaMissing(f"{VARIABLE} names {chosen}, which {reason}.", hint=f"Correct or unset {VARIABLE}.")
         return path
     on_path = shutil.which("opa")
-    for candidate in (Path(on_path).absolute() if on_path else None, cached()):
+    for candidate in (Path(on_path).absolute() if on_path else None, beside(), cached()):
         if candidate is not None and fault(candidate) is None:
             return candidate
     return None
@@ -58,6 +59,11 @@ def ensure(say: Say, bounds: Bounds | None = None) -> Path:
         if fault(target) is not None:
             obtain(target, say, fault, bounds)
     return target
+
+
+def beside() -> Path:
+    """Where `make setup` leaves a link to its OPA, for whatever PATH and HOME a client starts us with."""
+    return Path(sys.prefix) / "bin" / "opa"
 
 
 def cached() -> Path | None:

@@ -48,6 +48,9 @@ def test_create_with_settings_uses_their_names_and_state(regate: Regate, tmp_pat
     done = regate("grants", "create", "--config", "regate.yaml", "--server", "git", "--policy", "p")
     assert done.code == 0
     assert _resolve(tmp_path / "own", done.out.strip()) is not None
+    grant_id = regate("grants", "list", "--config", "regate.yaml").out.splitlines()[1].split()[0]
+    assert regate("grants", "revoke", grant_id, "--config", "regate.yaml").out == f"{grant_id} revoked\n"
+    assert _resolve(tmp_path / "own", done.out.strip()) is None
 
 
 def test_list_shows_grants_and_revoked_ones(regate: Regate) -> None:

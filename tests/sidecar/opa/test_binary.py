@@ -17,10 +17,11 @@ def write_opa(path: Path, version: str = release.PINNED) -> Path:
 
 @pytest.fixture(autouse=True)
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine without any OPA: an empty PATH and an empty cache."""
+    """A machine without any OPA: an empty PATH, an empty environment of Python, and an empty cache."""
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("sys.prefix", str(tmp_path / "venv"))
     monkeypatch.delenv(binary.VARIABLE, raising=False)
     return tmp_path
 
@@ -75,11 +76,13 @@ def test_find_nothing_there_is_none() -> None:
     assert binary.find() is None
 
 
-def test_find_order_is_variable_path_cache(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_order_is_variable_path_beside_us_cache(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = binary.cached()
     assert target is not None
     write_opa(target)
     assert binary.find() == target
+    beside = write_opa(machine / "venv" / "bin" / "opa")
+    assert binary.find() == beside
     on_path = write_opa(machine / "bin" / "opa")
     assert binary.find() == on_path
     chosen = write_opa(machine / "mine")
