@@ -130,7 +130,7 @@ class PolicyReload:
             except (OSError, ValueError) as error:
                 self._seen.pop(policy, None)
                 reason = getattr(error, "strerror", None) or str(error)
-                problems.append(f"Policy {policy} cannot be read from {path}: {reason}.")
+                problems.append(f"{path} (policy {policy}) cannot be read: {reason}.")
         if problems:
             raise SettingsError(" ".join(problems), hint="Put the file back; until then the last good policies stay.")
         return {policy: self._seen[policy].content for policy in self._files}

@@ -68,7 +68,7 @@ async def run_http(settings: Settings, *, ready: Callable[[Ready], None]) -> Non
             )
 
             def greet() -> None:
-                ready(Ready(url, base, os.getpid(), _lines(parts, tools)))
+                ready(Ready(url, base, os.getpid(), _lines(parts, tools, settings.auth)))
 
             await listener.serve(gateway, listening, greet, grace_s=_GRACE_S)
 
@@ -135,12 +135,19 @@ def _pages(settings: Settings, parts: Engine, tools: Tools, url: str, started: d
     return Pages(ready, status, operator_token.encode())
 
 
-def _lines(parts: Engine, tools: Tools) -> dict[str, list[tuple[str, str]] | None]:
-    """What the policy of a server's own grant does with each of its tools, in a line."""
+def _lines(parts: Engine, tools: Tools, auth: bool) -> dict[str, list[tuple[str, str]] | None]:
+    """What the policy of a server's grant in the settings does with each of its tools, in a line.
+
+    Where there is no such grant and a token is asked for, that is for other grants to say: the lines are empty.
+    """
     lines: dict[str, list[tuple[str, str]] | None] = {}
     for server, names in tools.items():
         policy = parts.anybody[server].policy
-        lines[server] = None if names is None else [(name, parts.policies.explain(policy, name)) for name in names]
+        told = policy is not None or not auth
+        if names is None:
+            lines[server] = None
+        else:
+            lines[server] = [(name, parts.policies.explain(policy, name) if told else "") for name in names]
     return lines
 
 

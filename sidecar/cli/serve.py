@@ -217,7 +217,7 @@ def _say_tools(served: "Ready") -> None:
             say(f"Tools of {server} ({len(tools)}):")
         width = max((len(printable(name)) for name, _ in tools or ()), default=0)
         for name, line in tools or ():
-            say(f"  {printable(name):<{width}}  {printable(line)}")
+            say(f"  {printable(name):<{width}}  {printable(line)}".rstrip())
         say()
 
 

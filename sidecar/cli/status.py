@@ -83,7 +83,9 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     for policy in document["policies"]:
         held = "in force" if policy["held"] == policy["revision"] and policy["held"] else "NOT in force"
         revision = policy["revision"] or "-"
-        yield f"  policy  {policy['id']} {revision} {held}, from {policy['file']}{_but(policy['problem'])}"
+        yield f"  policy  {policy['id']} {revision} {held}, from {policy['file']}"
+        if policy["problem"]:
+            yield f"    its file as it is now is not in force: {policy['problem']}"
     opa, store, calls = document["opa"], document["store"], document["calls"]
     answers = "answers" if opa["answers"] else "DOES NOT ANSWER"
     yield f"  opa     {answers}, {opa['restarts']} restarts, {opa['binary']}"
@@ -95,7 +97,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
         f"{calls['refused']} refused, {calls['upstream_failures']} failed upstream"
     )
     took = calls["decision_ms"]
-    yield f"  policy decisions took {took['mean']} ms on average, {took['max']} ms at most"
+    yield f"  took    {took['mean']} ms for a decision on average, {took['max']} ms at most"
 
 
 def _but(problem: str) -> str:

@@ -35,6 +35,8 @@ _LINE_BYTES = 8192
 _LAST_LINES = 20
 _WORDS_CHARACTERS = 600
 _ASK_AGAIN_S = 0.02
+_AS_ROOT = "OPA running with uid or gid 0."
+"""Said at every start in a container, of a child that has a private socket only. It is no news."""
 
 _DIE_WITH_PARENT = (
     "import ctypes, os, signal, sys\n"
@@ -268,6 +270,8 @@ class OpaProcess:
             level, said = entry["level"], " ".join(str(entry[key]) for key in ("msg", "err") if key in entry)
         except (ValueError, TypeError, KeyError, RecursionError):
             level, said = "error", text
+        if said.startswith(_AS_ROOT):
+            return
         if level == "error" and said:
             self._lines.append(said)
         (self._log.error if level == "error" else self._log.warning)("opa", said=said)

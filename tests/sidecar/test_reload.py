@@ -133,8 +133,8 @@ async def test_load_names_every_unreadable_file(policy: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         await Desk(policy, *gone).reload.load()
     assert str(caught.value) == (
-        f"Policy q cannot be read from {gone[0]}: No such file or directory. "
-        f"Policy r cannot be read from {gone[1]}: No such file or directory."
+        f"{gone[0]} (policy q) cannot be read: No such file or directory. "
+        f"{gone[1]} (policy r) cannot be read: No such file or directory."
     )
 
 
@@ -285,7 +285,7 @@ async def test_check_unreadable_file_is_told_once_and_keeps_the_policy(
     opened = open_files()
     assert [await desk.reload.check_once() for _ in range(3)] == [False] * 3
     assert open_files() == opened
-    assert desk.tape == [("error", f"Policy p cannot be read from {policy}: {reason}.")]
+    assert desk.tape == [("error", f"{policy} (policy p) cannot be read: {reason}.")]
     assert desk.reload.last_error == desk.tape[0][1]
 
 

@@ -84,11 +84,12 @@ def test_status_prints_what_the_gateway_says(regate: Regate, gateway: Callable[[
         "  server  git (stdio)",
         "  server  web (http); does not answer",
         "  policy  p sha256:1 in force, from p.json",
-        "  policy  q - NOT in force, from q.json; line 1 is wrong",
+        "  policy  q - NOT in force, from q.json",
+        "    its file as it is now is not in force: line 1 is wrong",
         "  opa     answers, 2 restarts, /opa",
         "  store   writable, /state",
         "  calls   3 allowed, 2 denied (1 hidden, 1 limits), 1 refused, 0 failed upstream",
-        "  policy decisions took 0.4 ms on average, 1.2 ms at most",
+        "  took    0.4 ms for a decision on average, 1.2 ms at most",
     ]
 
 

@@ -480,6 +480,7 @@ async def test_words_of_opa_reach_the_log_at_their_level(
     make_opa: Make, placed: Path, tmp_path: Path, log: list[Any]
 ) -> None:
     lines = [
+        '{"level":"warning","msg":"OPA running with uid or gid 0. Running OPA with root privileges is …"}',
         '{"level":"warning","msg":"as root"}',
         '{"level":"error","msg":"bad","err":"worse"}',
         "[" * 5000,
