@@ -11,6 +11,7 @@ from time import perf_counter
 
 from sidecar.core import denial, era, jsonrpc, messages
 from sidecar.core.ending import ending
+from sidecar.core.inflight import Flight, InFlight
 from sidecar.core.inventory import Inventory
 from sidecar.core.messages import PassThrough, ToolCall, ToolList
 from sidecar.core.record import AuditRecord
@@ -21,6 +22,8 @@ from sidecar.relay import JSON_HEADERS, Addressee, Relay, failure
 
 _WITHOUT_POLICY = frozenset({"initialize", "ping", "server/discover"})
 _NOT_RUN = frozenset({"unreachable", "http_error", "error"})
+_CANCELLED = "notifications/cancelled"
+_DOUBTFUL = "an error that may be due to the client's cancellation, or to another request of the same id"
 
 
 @dataclass(slots=True)
@@ -33,6 +36,7 @@ class _Turn:
     method: str = ""
     tool: str = ""
     argument_keys: tuple[str, ...] = ()
+    flight: Flight | None = None
 
 
 class Exchange:
@@ -56,6 +60,7 @@ class Exchange:
         self._audit = audit
         self._clock = clock
         self._warn = warn
+        self._in_flight = InFlight()
 
     async def handle(
         self, raw: bytes, caller: Caller, headers: Mapping[bytes, list[bytes]] | None, forwarded: Headers = ()
@@ -75,7 +80,7 @@ class Exchange:
                 turn.method = "tools/list"
                 to = Addressee(caller, judged.modern, judged.id_raw)
                 outgoing = Outgoing(raw, "tools/list", judged.id, forwarded, caller.session, judged.modern)
-                return await self._relayed(self._upstream.send(outgoing), to)
+                return await self._asked(outgoing, to)
             case PassThrough():
                 return await self._pass_through(judged, turn, forwarded)
 
@@ -102,7 +107,8 @@ class Exchange:
 
     async def end(self, caller: Caller, forwarded: Headers) -> Reply:
         """The upstream's answer to the end of a session."""
-        return await self._relayed(self._upstream.end(forwarded, caller.session), Addressee(caller))
+        with self._in_flight.meddling(caller.grant.id):
+            return await self._relayed(self._upstream.end(forwarded, caller.session), Addressee(caller))
 
     async def _call_tool(self, call: ToolCall, turn: _Turn, forwarded: Headers) -> Reply:
         turn.method, turn.tool, turn.argument_keys = "tools/call", call.tool, call.argument_keys
@@ -112,6 +118,7 @@ class Exchange:
             return Reply(200, JSON_HEADERS, body=_denied(call, turn.caller, verdict))
         to = Addressee(turn.caller, call.modern, call.id_raw)
         outgoing = Outgoing(call.raw, "tools/call", call.id, forwarded, turn.caller.session, call.modern)
+        turn.flight = self._in_flight.begin(turn.caller.grant.id, turn.caller.session, call.id)
         try:
             reply = await self._upstream.send(outgoing)
         except UpstreamError as error:
@@ -161,7 +168,25 @@ class Exchange:
             text = denial.text(WITHOUT_POLICY.message)
             return Reply(200, JSON_HEADERS, body=denial.error(message.id_raw, denial.DENIED, text))
         outgoing = Outgoing(message.raw, message.method, message.id, forwarded, caller.session, message.modern)
-        return await self._relayed(self._upstream.send(outgoing), Addressee(caller, message.modern, message.id_raw))
+        to = Addressee(caller, message.modern, message.id_raw)
+        if message.id is not None and message.method is not None:
+            return await self._asked(outgoing, to)
+        if message.method is None or message.method == _CANCELLED:
+            with self._in_flight.meddling(caller.grant.id):
+                return await self._relayed(self._upstream.send(outgoing), to)
+        return await self._relayed(self._upstream.send(outgoing), to)
+
+    async def _asked(self, request: Outgoing, to: Addressee) -> Reply:
+        """The relayed answer to a request that is no call. One that comes as a stream may come late, or never."""
+        assert request.id is not None
+        flight = self._in_flight.begin(to.caller.grant.id, request.session, request.id)
+        answered = False
+        try:
+            reply = await self._relayed(self._upstream.send(request), to)
+            answered = reply.body is not None and reply.status < 500
+        finally:
+            self._in_flight.end(flight, answered=answered)
+        return reply
 
     async def _relayed(self, sending: Awaitable[Reply], to: Addressee) -> Reply:
         try:
@@ -174,6 +199,10 @@ class Exchange:
     async def _finish(self, turn: _Turn, verdict: Verdict, how: str, error: SidecarError | None = None) -> None:
         """Gives back what a call took that surely did not run, and writes its record."""
         cause = "" if error is None else f"{error.code}: {error}"
+        assert turn.flight is not None
+        self._in_flight.end(turn.flight, answered=how != "unknown")
+        if turn.flight.doubtful and how != "unreachable" and how in _NOT_RUN:
+            how, cause = "unknown", _DOUBTFUL
         if how in _NOT_RUN:
             try:
                 await self._judgement.give_back(verdict, turn.now)

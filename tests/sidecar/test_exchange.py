@@ -735,3 +735,35 @@ async def test_many_calls_at_once_never_pass_a_limit_together() -> None:
     replies = await asyncio.gather(*(desk.handle(call()) for _ in range(10)))
     assert sum(reply.body == RESULT for reply in replies) == len(desk.upstream.sent) == 3
     assert len(desk.audit.records) == 10
+
+
+@pytest.mark.parametrize("order", ["cancelled", "answered by the client", "ended"])
+async def test_call_that_errs_after_the_client_meddled_keeps_its_reservation(order: str) -> None:
+    gate = asyncio.Event()
+
+    async def late() -> AsyncGenerator[Event, None]:
+        await gate.wait()
+        yield Event(ERROR)
+
+    replies = [Reply(200, JSON_TYPE, events=late()), Reply(202, body=b"")]
+    desk = Desk(LIMITED, replies=replies)
+    reply = await desk.handle(call())
+    if order == "cancelled":
+        await desk.handle(message("notifications/cancelled", None, requestId=1))
+    elif order == "ended":
+        await desk.exchange.end(desk.caller, ())
+    else:
+        await desk.handle(b'{"jsonrpc":"2.0","id":"of-the-server","result":{}}')
+    gate.set()
+    assert reply.events is not None
+    assert [event.data async for event in reply.events] == [ERROR]
+    assert desk.audit.records[-1].result == "unknown"
+    assert "rollback" not in desk.tape
+
+
+async def test_call_with_the_id_of_a_request_given_up_keeps_its_reservation() -> None:
+    desk = Desk(LIMITED, replies=[TimedOut("late"), Reply(200, JSON_TYPE, body=ERROR)])
+    await desk.handle(message("completion/complete", 1))
+    await desk.handle(call())
+    assert desk.audit.records[-1].result == "unknown"
+    assert "rollback" not in desk.tape

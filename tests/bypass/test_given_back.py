@@ -1,0 +1,130 @@
+"""A call that ran cannot be made to look as if it had not: limits and approvals stay used up. Source: G32, G37."""
+
+import json
+import threading
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.bypass.conftest import Rogue, Scene, Seen, call, http, rpc, stream
+
+LIMIT = 3
+
+
+class Slow:
+    """A server whose tools run, and which then answers with an error if it is told to stop, as the SDKs of 1.x do."""
+
+    def __init__(self, rogue: Rogue) -> None:
+        self.ran: list[str] = []
+        self.started = threading.Semaphore(0)
+        self.stopped = threading.Event()
+        rogue.answers |= {"tools/call": self.run, "notifications/cancelled": self.stop, "DELETE": self.stop}
+
+    def run(self, seen: Seen) -> bytes:
+        self.ran.append(seen.message["params"]["name"])
+        self.started.release()
+        assert self.stopped.wait(10)
+        return _error(seen)
+
+    def stop(self, _seen: Seen) -> bytes:
+        self.stopped.set()
+        return http(b"", status="202 Accepted", kind=None)
+
+
+def _error(seen: Seen) -> bytes:
+    error = {"code": 0, "message": "Request cancelled"}
+    message = {"jsonrpc": "2.0", "id": seen.message["id"], "error": error}
+    return stream(b"data: " + json.dumps(message).encode() + b"\n\n")
+
+
+def stop(scene: Scene, session: str, how: str) -> None:
+    headers = {**scene.headers, "mcp-session-id": session}
+    if how == "DELETE":
+        scene.client.delete(scene.running.url, headers=headers)
+    else:
+        notice = {"jsonrpc": "2.0", "method": how, "params": {"requestId": 7}}
+        scene.post(notice, mcp_session_id=session)
+
+
+def stopped_call(scene: Scene, slow: Slow, session: str, tool: str, how: str) -> bool:
+    """Whether a call that the client stops while it runs was let through."""
+    slow.stopped.clear()
+    answers: list[Any] = []
+    calling = threading.Thread(
+        target=lambda: answers.append(
+            httpx.post(
+                scene.running.url,
+                json=call(tool, id=7),
+                headers={**scene.headers, "mcp-session-id": session},
+                timeout=20,
+            )
+        )
+    )
+    calling.start()
+    let_through = slow.started.acquire(timeout=1)
+    if let_through:
+        stop(scene, session, how)
+    calling.join()
+    assert ("error" in answers[0].text) == let_through
+    return let_through
+
+
+@pytest.mark.parametrize("how", ["notifications/cancelled", "DELETE"])
+def test_limit_and_stopped_calls_count(scene: Scene, how: str) -> None:
+    slow = Slow(scene.rogue)
+    session = scene.session()
+    assert [stopped_call(scene, slow, session, "limited", how) for _ in range(LIMIT + 1)] == [True] * LIMIT + [False]
+    assert slow.ran == ["limited"] * LIMIT
+
+
+def test_approval_and_stopped_call_uses_it_up(scene: Scene) -> None:
+    slow = Slow(scene.rogue)
+    session = scene.session()
+    asked = scene.call("risky", mcp_session_id=session).json()["result"]["_meta"]["dev.regate/decision"]
+    scene.running.regate("approvals", "approve", asked["approval"])
+    assert stopped_call(scene, slow, session, "risky", "notifications/cancelled")
+    assert not stopped_call(scene, slow, session, "risky", "notifications/cancelled")
+    assert slow.ran == ["risky"]
+
+
+def test_limit_and_error_of_another_request_with_its_id_counts(scene: Scene) -> None:
+    """A server that keeps one stream per id answers the request given up on the stream of the call."""
+    session = scene.session()
+    headers = {**scene.headers, "mcp-session-id": session}
+    release = threading.Event()
+    scene.rogue.answers |= {
+        "resources/read": lambda _seen: [b"" for _ in range(1) if release.wait(10)],
+        "tools/call": _error,
+    }
+    for _ in range(LIMIT + 1):
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(scene.running.url, json=rpc("resources/read", {}, 7), headers=headers, timeout=0.2)
+        last = scene.post(call("limited", id=7), mcp_session_id=session)
+    release.set()
+    assert scene.rogue.reached() == ["limited"] * LIMIT
+    assert last.json()["result"]["isError"] is True
+
+
+def test_limit_and_honest_error_is_given_back(scene: Scene) -> None:
+    session = scene.session()
+    scene.rogue.answers["tools/call"] = _error
+    for number in range(LIMIT + 1):
+        assert "error" in scene.post(call("limited", id=100 + number), mcp_session_id=session).text
+    assert scene.rogue.reached() == ["limited"] * (LIMIT + 1)
+
+
+def test_limit_and_calls_at_once_let_no_more_through(scene: Scene) -> None:
+    session = scene.session()
+    headers = {**scene.headers, "mcp-session-id": session}
+
+    def once(number: int) -> None:
+        httpx.post(scene.running.url, json=call("limited", id=number), headers=headers, timeout=20)
+
+    calling = [threading.Thread(target=once, args=(number,)) for number in range(10)]
+    for thread in calling:
+        thread.start()
+    for thread in calling:
+        thread.join()
+    assert scene.rogue.reached() == ["limited"] * LIMIT
+    scene.unharmed()
