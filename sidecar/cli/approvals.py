@@ -85,7 +85,7 @@ def refuse(
     by: ByOption = None,
     reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")] = None,
 ) -> None:
-    """Refuse a call for good."""
+    """Refuse a call, and its identical retries for as long as an approval would have held."""
     from sidecar.approvals.sqlite import SqliteApprovals
 
     with state_store(state_directory(state)) as database:
