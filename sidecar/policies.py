@@ -41,7 +41,7 @@ class Policies:
     def states(self) -> list[PolicyState]:
         """Each policy's revision, for the operator."""
         return [
-            PolicyState(policy, str(file), self.bundle.policies[policy].revision, self.problem)
+            PolicyState(policy, str(file.absolute()), self.bundle.policies[policy].revision, self.problem)
             for policy, file in self.files.items()
         ]
 

@@ -119,7 +119,7 @@ def _pages(settings: Settings, parts: Engine, tools: Tools, url: str, started: d
             pid=os.getpid(),
             url=url,
             started=started,
-            state=str(settings.state),
+            state=str(settings.state.absolute()),
             opa_binary=str(parts.binary),
             opa_restarts=parts.process.restarts,
         )
