@@ -295,6 +295,8 @@ class _Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
+        if not 100 <= status < 600:
+            raise ValueError("no such status")
         if status < 200:
             self._interim = True
             return

@@ -108,7 +108,8 @@ def read(data: bytes) -> Listing | None:
         while index < len(text):
             index = _skip(text, found.message(index))
     except (StopIteration, ValueError, IndexError, RecursionError):
-        if _has_list_name(text.replace("\0", "")) or _has_escaped_letter(data):
+        readings = (reading.translate(None, b"\0\n").decode(errors="replace") for reading in (data, text.encode()))
+        if any(map(_has_list_name, readings)) or _has_escaped_letter(data):
             raise Broken("The server sent what may be a list of tools, but is not readable JSON.") from None
         return None
     if found.odd or (found.results and not exact):
@@ -129,7 +130,7 @@ def filtered(data: bytes, visible: Collection[str], *, modern: bool, ttl_cap_ms:
 
 
 def _may_list(data: bytes) -> bool:
-    lower = data.lower()
+    lower = data.lower().replace(b"\n", b"")
     return (
         b"tools" in lower
         or b"tool\xc5\xbf" in lower
@@ -188,12 +189,12 @@ class _Finder:
         if self._text[index] == "{":
             return self._result(index)
         value, end = _value(self._text, index)
-        self.odd = self.odd or (isinstance(value, str) and fold(value) == "tools")
+        self.odd = self.odd or (isinstance(value, str) and _lax(value) == "tools")
         return end
 
     def _result(self, index: int) -> int:
         result = _Result(index, [], [])
-        end = _members(self._text, index, lambda name, index: self._member(result, fold(name), index))
+        end = _members(self._text, index, lambda name, index: self._member(result, _lax(name), index))
         if result.lists:
             self.results.append(result)
         return end
@@ -220,8 +221,13 @@ class _Finder:
         return end
 
 
+def _lax(name: str) -> str:
+    """A member's name as the laxest reader sees it, such as one that joins an event's lines without a break."""
+    return fold(name.replace("\n", "") if "\n" in name else name)
+
+
 def _name(entry: object) -> str | None:
-    if type(entry) is not dict or any(name != "name" and fold(name) == "name" for name in entry):
+    if type(entry) is not dict or any(name != "name" and _lax(name) == "name" for name in entry):
         return None
     name = entry.get("name")
     if type(name) is not str:

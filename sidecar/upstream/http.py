@@ -14,6 +14,7 @@ from sidecar.http1 import Client, Origin, Response
 from sidecar.ports import Event, Headers, Outgoing, Reply
 
 _SESSION = b"mcp-session-id"
+_UNCODED = {b"content-encoding": b"identity", b"transfer-encoding": b"chunked"}
 _ENDLESS = frozenset({"subscriptions/listen"})
 
 
@@ -91,7 +92,7 @@ class HttpUpstream:
         return b"".join(lines)
 
     async def _reply(self, response: Response, *, endless: bool) -> Reply:
-        if any(name == b"content-encoding" and value.lower() != b"identity" for name, value in response.headers):
+        if any(pair[0] in _UNCODED and pair[1].lower() != _UNCODED[pair[0]] for pair in response.headers):
             response.close()
             raise Broken("The server compressed its answer although it was asked not to.")
         headers = [pair for pair in response.headers if pair[0] in RESPONSE]

@@ -204,6 +204,12 @@ def rpc(method: str, params: Any = None, id: Any = 1) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": id, "method": method, "params": params or {}}
 
 
+def answered(response: httpx.Response) -> Any:
+    """The message in a JSON answer."""
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
 def call(tool: str, arguments: Any = None, id: Any = 1) -> dict[str, Any]:
     return rpc("tools/call", {"name": tool, "arguments": arguments or {}}, id)
 

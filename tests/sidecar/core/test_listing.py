@@ -210,6 +210,8 @@ def test_filtered_disguised_list_is_still_filtered(data: bytes) -> None:
         b' "Tools" ',
         b'"t\\u006fols" :',
         answer(HIDDEN).decode().encode("utf-16") + b"x",
+        b"\0" + answer(HIDDEN),
+        b"\0" + answer(HIDDEN) + b" ",
     ],
 )
 def test_read_what_may_be_a_list_but_is_unreadable_is_broken(data: bytes) -> None:
@@ -257,6 +259,12 @@ def test_filtered_modern_hints_outside_a_list_are_not_touched() -> None:
 def test_filtered_private_list_within_the_cap_is_the_same_object() -> None:
     data = answer(A, ',"cacheScope":"private","ttlMs":5')
     assert filtered(data, "a", modern=True) is data
+
+
+@pytest.mark.parametrize("name", ["to\nols", "\ntools", "t\no\no\nl\ns\n"])
+def test_filtered_list_whose_name_is_broken_over_lines_is_one(name: str) -> None:
+    broken = answer(f"{HIDDEN},{A}").replace(b'"tools"', f'"{name}"'.encode())
+    assert filtered(broken, "a") == answer(A).replace(b'"tools"', f'"{name}"'.encode())
 
 
 def test_read_list_of_too_many_tools_is_broken() -> None:
