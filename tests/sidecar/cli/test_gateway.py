@@ -89,7 +89,11 @@ def _raising(error: Exception) -> Callable[[], Awaitable[None]]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signal_stops_in_order_and_leaves_no_file(number: signal.Signals, settings: Settings, wired: Any) -> None:
     wiring = wired(_signalled(number))
-    gateway.serve_http(settings, "tok", lambda served: None)
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        gateway.serve_http(settings, "tok", lambda served: None)
+    finally:
+        signal.signal(number, before)
     assert wiring.stopped
     assert settings.ready_file is not None
     assert not settings.ready_file.exists()
