@@ -7,32 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from sidecar.downstream.connection import Connection
 
 _BACKLOG = 2048
-_HEAD_BYTES = 64 * 1024
-
-
-class _Protocol(HttpToolsProtocol):
-    """uvicorn's, with a bound on a request's head: it has none, and a head is read before anybody is known."""
-
-    _in_head = False
-    _head_bytes = 0
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > _HEAD_BYTES:
-                self.transport.abort()
-
-    def on_message_begin(self) -> None:
-        self._in_head, self._head_bytes = True, 0
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        super().on_headers_complete()
 
 
 class _Server(uvicorn.Server):
@@ -61,7 +39,7 @@ async def serve(app: Any, listening: socket.socket, started: Callable[[], None],
     """Serves until cancelled; then answers what is under way within `grace_s`, and returns."""
     config = uvicorn.Config(
         app,
-        http=_Protocol,
+        http=Connection,
         ws="none",
         proxy_headers=False,
         lifespan="off",
