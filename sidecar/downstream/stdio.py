@@ -146,13 +146,13 @@ class _Service:
             if isinstance(line, Overlong):
                 text = f"The message is longer than {self._max_line_bytes} bytes."
                 await self._write(denial.error(b"null", -32600, text))
-            else:
-                self._accept(line)
+            elif (begun := self._accept(line)) is not None and begun.method == "initialize":
+                await asyncio.wait([begun.task])  # what follows belongs to the session that its answer opens
 
-    def _accept(self, line: bytes) -> None:
+    def _accept(self, line: bytes) -> _Work | None:
         head = _head(line) or _Head()
         if head.method == _CANCELLED and self._cancel(line):
-            return
+            return None
         is_request = head.method is not None and head.id is not None
         work = _Work(line, head, self._turns.take(shared=is_request))
         work.task = asyncio.get_running_loop().create_task(self._run(work))
@@ -161,6 +161,7 @@ class _Service:
             self._requests[work.id] = work
         if len(self._under_way) >= MAX_UNDER_WAY:
             self._room.clear()
+        return work
 
     def _cancel(self, line: bytes) -> bool:
         """Gives up a request the client cancels; whether that is all there is to do.
@@ -169,7 +170,7 @@ class _Service:
         """
         target = splice.scalar(splice.get(line, "params", "requestId"))
         work = self._requests.get(target)
-        if work is None or work.method == "initialize":
+        if work is None:
             return False
         was_forwarded = work.turn.is_released
         work.task.cancel()

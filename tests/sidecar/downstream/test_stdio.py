@@ -340,14 +340,25 @@ async def test_serve_cancelled_after_it_was_forwarded_gets_no_answer(
 @pytest.mark.parametrize("target", [7, "1", None])
 async def test_serve_cancelled_that_names_no_request_is_passed_on(wire: Callable[..., Any], target: object) -> None:
     script = Script()
+    script.holds["slow"] = asyncio.Event()
+    client = await wire(script)
+    client.say({"id": 1, "method": "slow"})
+    client.say({"method": "notifications/cancelled", "params": {"requestId": target}})
+    await script.until_forwarded("slow", "notifications/cancelled")
+    script.holds["slow"].set()
+    assert (await client.hear())["id"] == 1
+
+
+async def test_serve_initialize_cannot_be_cancelled(wire: Callable[..., Any]) -> None:
+    script = Script()
     script.holds["initialize"] = asyncio.Event()
     client = await wire(script)
     client.say({"id": 1, "method": "initialize"})
-    client.say({"method": "notifications/cancelled", "params": {"requestId": target}})
     client.say({"method": "notifications/cancelled", "params": {"requestId": 1}})
-    await script.until_forwarded("initialize", "notifications/cancelled", "notifications/cancelled")
+    await script.until_forwarded("initialize")
     script.holds["initialize"].set()
     assert (await client.hear())["id"] == 1
+    await script.until_forwarded("initialize", "notifications/cancelled")
 
 
 # Sessions
@@ -368,6 +379,15 @@ async def test_serve_session_is_kept_and_listened_to(wire: Callable[..., Any]) -
     assert (await client.hear())["id"] == 2
     assert sorted(map(str, heard)) == ["1", "q"]
     assert script.sessions == [None, "s1"]
+
+
+async def test_serve_lines_right_behind_initialize_belong_to_its_session(wire: Callable[..., Any]) -> None:
+    script = Script()
+    script.answers["initialize"] = opened
+    client = await wire(script)
+    client.say({"id": 1, "method": "initialize"}, {"method": "notifications/initialized"}, {"id": 2, "method": "ping"})
+    assert [answer["id"] for answer in await client.rest()] == [1, 2]
+    assert script.sessions == [None, "s1", "s1"]
 
 
 @pytest.mark.parametrize("listening", [Reply(405, body=b""), Broken("gone")])
