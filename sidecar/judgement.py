@@ -3,6 +3,7 @@
 Imports core, ports and errors; no adapter. Source: policy-semantics sections 2, 7 and 8; mcp-gateway.md G31, G37.
 """
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from time import perf_counter
@@ -20,6 +21,7 @@ from sidecar.ports import ApprovalRequest, Approvals, Counters, DecisionPoint, G
 DEFAULT_TTL_S = 300
 """How long an approval waits for its answer, and then for its call (policy-semantics section 8)."""
 
+_SHORT_BYTES = 64 * 1024
 _NOTHING = Reservation(())
 WITHOUT_POLICY = Decision("deny", NO_POLICY, "No policy is attached to this grant.", "", [])
 """What every call under a grant without a policy gets (policy-semantics sections 2 and 3)."""
@@ -95,7 +97,7 @@ class Judgement:
 
     async def _with_approval(self, call: ToolCall, caller: Caller, asked: Decision, now: datetime) -> Verdict:
         grant = caller.grant
-        bound_to = fingerprint(grant.server, grant.id, call.tool, call.arguments_raw)
+        bound_to = await _bound_to(call, grant)
         answer = await self._approvals.find(bound_to, now)
         same_rule = answer is not None and (answer.rule == asked.rule or answer.revision == asked.revision)
         if answer is not None and same_rule and answer.state != "pending":
@@ -142,6 +144,14 @@ class Judgement:
             denied = Decision("deny", limit.rule, limit.message, decision.revision, [])
             return Verdict(denied, retry_at=retry_at(asked[taken.index]))
         return Verdict(decision, taken)
+
+
+async def _bound_to(call: ToolCall, grant: Grant) -> str:
+    """What an approval of this call is bound to. Long arguments are worked out aside: others need not wait."""
+    parts = (grant.server, grant.id, call.tool, call.arguments_raw)
+    return (
+        fingerprint(*parts) if len(call.arguments_raw) <= _SHORT_BYTES else await asyncio.to_thread(fingerprint, *parts)
+    )
 
 
 def unavailable(cause: str) -> Verdict:

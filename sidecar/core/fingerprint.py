@@ -14,33 +14,39 @@ def fingerprint(server: str, grant: str, tool: str, arguments: bytes) -> str:
 
     `arguments` has passed `core.strict`: one JSON object without duplicate names, surrogates or odd numbers.
     """
-    parsed = json.loads(arguments, parse_float=Decimal, parse_int=Decimal)
+    parsed = json.loads(arguments, parse_float=_number, parse_int=_number)
     text = "[" + ",".join(_canonical(part) for part in (server, grant, tool, parsed)) + "]"
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+class _Number(str):
+    """A number in its canonical form."""
+
+    __slots__ = ()
+
+
 def _canonical(value: object) -> str:
-    match value:
-        case dict():
-            return "{" + ",".join(f"{_string(name)}:{_canonical(value[name])}" for name in sorted(value)) + "}"
-        case list():
-            return "[" + ",".join(map(_canonical, value)) + "]"
-        case Decimal():
-            return _number(value)
-        case str():
-            return _string(value)
-        case _:
-            return json.dumps(value)
+    if isinstance(value, _Number):
+        return value
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_string(name)}:{_canonical(value[name])}" for name in sorted(value)) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_canonical, value)) + "]"
+    return _string(value)
 
 
-def _string(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+def _string(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
-def _number(value: Decimal) -> str:
-    sign, digits, exponent = value.as_tuple()
-    text = "".join(map(str, digits)).lstrip("0")
-    significant = text.rstrip("0")
-    if not significant or not isinstance(exponent, int):
-        return "0"
-    return f"{'-' if sign else ''}{significant}e{exponent + len(text) - len(significant)}"
+def _number(text: str) -> _Number:
+    if text.isdigit():
+        return _written("", text, 0)
+    sign, digits, exponent = Decimal(text).as_tuple()
+    assert isinstance(exponent, int)
+    return _written("-" * sign, "".join(map(str, digits)).lstrip("0"), exponent)
+
+
+def _written(sign: str, digits: str, exponent: int) -> _Number:
+    significant = digits.rstrip("0")
+    return _Number(f"{sign}{significant}e{exponent + len(digits) - len(significant)}" if significant else "0")

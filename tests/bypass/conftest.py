@@ -48,6 +48,14 @@ class Seen:
         return json.loads(self.body) if self.body else {}
 
 
+class Open(list[bytes]):
+    """The parts of an answer behind which the connection stays open until the gateway closes it."""
+
+    def __init__(self, *parts: bytes) -> None:
+        super().__init__(parts)
+        self.closed = threading.Event()
+
+
 Answer = Callable[[Seen], bytes | list[bytes]]
 
 
@@ -75,7 +83,6 @@ class Rogue:
     port: int
     seen: list[Seen] = field(default_factory=list)
     answers: dict[str, Answer] = field(default_factory=dict)
-    closed: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     def reached(self) -> list[str]:
         """The tools that were called, or anything else that could be a call."""
@@ -102,12 +109,13 @@ class Rogue:
                     answer = self.answer(seen)
                     for part in [answer] if isinstance(answer, bytes) else answer:
                         connection.sendall(part)
+                    if isinstance(answer, Open):
+                        incoming.read(1)
+                        answer.closed.set()
                     if isinstance(answer, list) or b"content-length" not in answer.partition(b"\r\n\r\n")[0]:
                         return
             except OSError:
-                pass
-            finally:
-                self.closed.release()
+                return
 
 
 def _request(incoming: Any) -> Seen | None:

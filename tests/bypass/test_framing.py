@@ -2,12 +2,11 @@
 
 import json
 import socket
-import threading
 import time
 
 import pytest
 
-from tests.bypass.conftest import Scene, Seen, call
+from tests.bypass.conftest import Open, Scene, call
 
 DENIED = json.dumps(call("delete_repo")).encode()
 ALLOWED = json.dumps(call("read")).encode()
@@ -136,24 +135,11 @@ def test_session_of_another_grant_does_not_exist(scene: Scene) -> None:
 
 
 def test_listener_with_a_request_behind_it_is_ended_with_its_client(scene: Scene) -> None:
-    ended = threading.Event()
-
-    class Endless(list[bytes]):
-        def __iter__(self):
-            yield b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
-            while not ended.is_set():
-                yield b": still here\n\n"
-                time.sleep(0.05)
-
-    def answer(_seen: Seen) -> list[bytes]:
-        while scene.rogue.closed.acquire(blocking=False):
-            pass
-        return Endless()
-
-    scene.rogue.answers["GET"] = answer
+    listened = Open(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n: hello\n\n")
+    scene.rogue.answers["GET"] = lambda _seen: listened
     with socket.create_connection(scene.address, 5) as connection:
         connection.sendall((scene.head("GET /mcp HTTP/1.1") + "\r\n").encode())
-        assert connection.recv(1000)
+        while b"hello" not in connection.recv(1000):
+            continue
         connection.sendall(smuggled(scene))
-    assert scene.rogue.closed.acquire(timeout=5), "the gateway still listens for a client that has gone"
-    ended.set()
+    assert listened.closed.wait(5), "the gateway still listens for a client that has gone"

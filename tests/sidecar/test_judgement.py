@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from sidecar.core.decision import NO_POLICY, UNAVAILABLE, Decision, Limit
+from sidecar.core.fingerprint import fingerprint
 from sidecar.core.limits import Claim
 from sidecar.core.messages import ToolCall
 from sidecar.core.query import Asker
@@ -209,6 +212,20 @@ async def test_approval_for_the_same_call_spelt_otherwise_is_used() -> None:
     await desk.judge(b'{"a":1,"b":"x"}')
     desk.answered("approved")
     assert (await desk.judge(b'{ "b":"\\u0078", "a":1.0 }')).decision.outcome == "allow"
+
+
+async def test_approval_of_long_arguments_is_worked_out_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+
+    def slow(*parts: Any) -> str:
+        threads.append(threading.current_thread())
+        return fingerprint(*parts)
+
+    monkeypatch.setattr("sidecar.judgement.fingerprint", slow)
+    desk = Desk(ASKS)
+    await desk.judge(b'{"a":1}')
+    await desk.judge(b'{"a":"%b"}' % (b"x" * 100_000))
+    assert [thread is threading.main_thread() for thread in threads] == [True, False]
 
 
 async def test_approval_refused_denies_with_what_opa_says_of_it() -> None:
