@@ -12,7 +12,6 @@ from urllib.parse import unquote
 _UNSEEN = str.maketrans({"\0": None, "ı": "i", "\u0307": None})
 _SLASHES = str.maketrans(dict.fromkeys("\\\u2044\u2215\u29f8\u29f5\u2216\uff3c", "/"))
 _ESCAPE = re.compile(r"\\u\{?([0-9a-fA-F]{4})\}?|\\x([0-9a-fA-F]{2})|&#x([0-9a-fA-F]{2,6});|&#([0-9]{2,7});")
-_ROUNDS = 4
 
 is_tool_name = re.compile(r"[A-Za-z0-9_.-]{1,128}").fullmatch
 """Whether a tool's name is of the form that needs no advertising (G6)."""
@@ -46,19 +45,20 @@ class Known:
 def bare_method(method: str) -> str:
     """A method as a lenient server might come to read it.
 
-    Percent-, backslash- and entity-escapes undone (a few rounds), compatibility forms composed, case folded,
+    Percent-, backslash- and entity-escapes undone, however deep, compatibility forms composed, case folded,
     spaces, control and invisible characters dropped, slashes of any kind made plain and single.
     """
-    for _ in range(_ROUNDS):
-        plain = unicodedata.normalize("NFKC", _ESCAPE.sub(_unescaped, unquote(method, errors="replace")))
-        if plain == method:
-            break
+    while (plain := _unescaped(method)) != method:
         method = plain
     seen = (char for char in fold(method) if unicodedata.category(char)[0] not in "CZM")
     return re.sub("/+", "/", "".join(seen).translate(_SLASHES)).strip("/")
 
 
-def _unescaped(match: re.Match[str]) -> str:
+def _unescaped(method: str) -> str:
+    return unicodedata.normalize("NFKC", _ESCAPE.sub(_character, unquote(method, errors="replace")))
+
+
+def _character(match: re.Match[str]) -> str:
     four, two, entity, decimal = match.groups()
     point = int(decimal) if decimal else int(four or two or entity, 16)
     return chr(point) if point <= 0x10FFFF else ""
