@@ -14,7 +14,10 @@ HEAD_S = 15.0
 
 
 class Connection(HttpToolsProtocol):
-    """At most `HEAD_BYTES`, give or take a read, come without any of a body; a head is whole within `HEAD_S`."""
+    """At most `HEAD_BYTES`, give or take a read, come without any of a body; a head is whole within `HEAD_S`.
+
+    A request pipelined behind another waits no longer than that either.
+    """
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -57,6 +60,8 @@ class Connection(HttpToolsProtocol):
         self._in_head = False
         self._wait_no_more()
         super().on_headers_complete()
+        if self.pipeline:
+            self._wait()
 
     def on_body(self, body: bytes) -> None:
         self._progress = True
@@ -81,9 +86,12 @@ class Connection(HttpToolsProtocol):
             self._patience = None
 
     def _lose_patience(self) -> None:
-        """Ends the connection, unless an answer is still on its way: then the next head has as long again."""
+        """Ends the connection, unless an answer is on its way and nothing waits behind it: then there is time.
+
+        While a whole request waits, uvicorn does not read, and would not notice that the client has gone.
+        """
         self._patience = None
-        if self._is_idle():
+        if self._is_idle() or self.pipeline:
             self.transport.abort()
-        else:
+        elif self._in_head:
             self._wait()

@@ -96,6 +96,29 @@ async def test_connection_waits_for_the_next_head_while_it_answers(monkeypatch: 
         assert await reader.readuntil(b"hi")
 
 
+async def test_connection_with_a_request_that_waits_too_long_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HEAD_S", 0.1)
+    app = App()
+    async with dialled(app) as (_, writer):
+        writer.write(GET)
+        await app.asked.wait()
+        writer.write(GET)
+        await app.gone.wait()
+
+
+async def test_connection_with_a_long_answer_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HEAD_S", 0.05)
+    app = App()
+    async with dialled(app) as (reader, writer):
+        for part in (b"GET /x HT", b"TP/1.1\r\nhost: h\r\n\r\n"):
+            writer.write(part)
+            await writer.drain()
+        await app.asked.wait()
+        asyncio.get_running_loop().call_later(0.2, app.may.set)
+        assert await reader.readuntil(b"hi")
+        assert not app.gone.is_set()
+
+
 async def test_connection_with_a_long_body_and_many_requests_stays() -> None:
     app = App()
     app.may.set()
