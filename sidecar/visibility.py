@@ -14,8 +14,9 @@ from sidecar.core.query import Asker
 from sidecar.errors import DecisionUndefined
 from sidecar.ports import DecisionPoint, Grant
 
-_CACHED_LISTS = 64
-_CACHED_BYTES = 4 * 1024 * 1024
+_CACHED_GRANTS = 16
+_CACHED_PAGES = 4
+_CACHED_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class _Filtered:
 class Visibility:
     """Filters tool lists of one server, and learns what that server advertises.
 
-    `generation` changes whenever a policy does: a list filtered before is then filtered again.
+    `generation` changes whenever a policy does: a list filtered before is then filtered again. What is kept of lists
+    is bounded: 16 grants, four pages each, a page of 1 MiB at most.
     """
 
     def __init__(
@@ -90,9 +92,9 @@ class Visibility:
         upstream, downstream = _cut(data, id_raw), _cut(filtered, id_raw)
         if upstream is None or downstream is None:
             return
-        pages = [entry for entry in self._cache.pop(key, []) if entry.generation == generation][-7:]
-        self._cache[key] = [*pages, _Filtered(generation, upstream, downstream)]
-        while len(self._cache) > _CACHED_LISTS:
+        pages = [entry for entry in self._cache.pop(key, []) if entry.generation == generation]
+        self._cache[key] = [*pages, _Filtered(generation, upstream, downstream)][-_CACHED_PAGES:]
+        while len(self._cache) > _CACHED_GRANTS:
             self._cache.popitem(last=False)
 
 
