@@ -153,7 +153,7 @@ class Gateway:
             headers.append((b"www-authenticate", b"Bearer"))
         if status == 405:
             headers.append((b"allow", b"POST, GET, DELETE"))
-        if status in (408, 413):
+        if status in (400, 408, 413, 417):
             headers.append((b"connection", b"close"))
         await asgi.write(send, status, headers, denial.error(b"null", -32600, str(error)))
 

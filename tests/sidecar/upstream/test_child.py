@@ -184,6 +184,8 @@ async def test_child_is_killed_when_its_ending_is_cut_short(
         task.cancel()
     await asyncio.wait([closing])
     await until(lambda: not is_running(child.pid))
+    transport = child._transport
+    await until(lambda: transport is None or transport.get_returncode() is not None)
 
 
 async def test_child_started_for_nobody_is_ended(until: Any, tmp_path: Path) -> None:
