@@ -70,7 +70,7 @@ class Visibility:
         found = listing.read(data)
         if found is None:
             return data
-        self._inventory.learn(data)
+        self._inventory.learn(found)
         generation = self._generation()
         seen = await self._decisions.visible(asker.visible(found.names))
         if grant.policy is not None and not seen.revision:
