@@ -43,6 +43,7 @@ TRANSLATOR_CALLERS = {
     "sidecar/reload.py",
     "sidecar/policies.py",
     "sidecar/cli/gateway.py",
+    "sidecar/cli/check.py",
     "sidecar/cli/policy.py",
     "sidecar/cli/findings.py",
 }

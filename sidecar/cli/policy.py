@@ -1,4 +1,4 @@
-"""`regate check` and `regate build`: policies read, judged as documents, and packed. Needs no OPA and no gateway."""
+"""`regate build`: policies read and packed. Needs no OPA and no gateway."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sidecar.cli import files
 from sidecar.cli.findings import lines
 from sidecar.cli.terminal import printable, refuse, say
-from sidecar.errors import SidecarError
 
 if TYPE_CHECKING:
     from translator import Bundle
@@ -23,13 +23,7 @@ MapOption = Annotated[
     ),
 ]
 
-_CHECK_EXAMPLE = """\b
-Example:
-  regate check policies/*.json
-
-Prints every problem as PATH:LINE:COLUMN: POINTER: MESSAGE. Exit code 0: none; 1: some.
-"""
-_BUILD_EXAMPLE = """\b
+_EXAMPLE = """\b
 Example:
   regate build policy.json -o bundle.tar.gz
 
@@ -37,25 +31,9 @@ A policy's id is its file name without the ending. The same policies give the sa
 """
 
 
-class FileFailed(SidecarError):
-    """A file named on the command line cannot be read or written."""
-
-    code = "file_failed"
-
-
 def add(app: typer.Typer) -> None:
-    """Adds the commands to the command line."""
-    app.command("check", epilog=_CHECK_EXAMPLE)(check)
-    app.command("build", epilog=_BUILD_EXAMPLE)(build)
-
-
-def check(policies: PoliciesArgument, approval_map: MapOption = None) -> None:
-    """Tell every problem in policy files."""
-    found = [path for path in policies if _translated({path.stem: path}, approval_map or ()) is None]
-    if found:
-        raise typer.Exit(1)
-    count = len(policies)
-    say(f"{count} {'policy' if count == 1 else 'policies'}, no problems")
+    """Adds the command to the command line."""
+    app.command("build", epilog=_EXAMPLE)(build)
 
 
 def build(
@@ -72,7 +50,7 @@ def build(
     try:
         output.write_bytes(bundle.data)
     except OSError as error:
-        raise _failed(output, "written", error) from error
+        raise files.failed(output, "written", error) from error
     say(f"{printable(str(output))}: revision {bundle.revision}")
 
 
@@ -81,7 +59,7 @@ def _translated(paths: Mapping[str, Path], approval_map: Sequence[str]) -> "Bund
     from translator import PolicyRejected, translate
 
     try:
-        return translate({id_: _bytes(path) for id_, path in paths.items()}, approval_map=approval_map)
+        return translate({id_: files.read(path) for id_, path in paths.items()}, approval_map=approval_map)
     except PolicyRejected as error:
         for problem in error.problems:
             for line in lines(problem, paths.get(problem.policy)):
@@ -96,14 +74,3 @@ def _by_id(policies: Sequence[Path]) -> dict[str, Path]:
         if other != path:
             refuse(f"{other} and {path} would have the same id, {path.stem}; rename one")
     return paths
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise _failed(path, "read", error) from error
-
-
-def _failed(path: Path, done: str, error: OSError) -> FileFailed:
-    return FileFailed(f"{path} cannot be {done}: {(error.strerror or 'failed').lower()}")
