@@ -187,3 +187,9 @@ class OpaMissing(SidecarError):
     """No OPA binary was found and none could be had."""
 
     code = "opa_missing"
+
+
+class CannotDecide(SidecarError):
+    """A tool that needs OPA has none that answers, so it can say neither yes nor no."""
+
+    code = "cannot_decide"

@@ -1,6 +1,7 @@
 """`regate`: the commands put together, and the only place where an error becomes an exit code.
 
-0 is done, 1 is failed or found something, 2 is wrong usage. What a command needs is imported when it runs.
+0 is done, 1 is failed or found something, 2 is wrong usage, 3 is that nothing can be decided.
+What a command needs is imported when it runs.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ import typer
 from sidecar import __version__
 from sidecar.cli import approvals, audit, check, grants, opa, policy, serve, status, stdio
 from sidecar.cli.terminal import note, printable, say
-from sidecar.errors import SidecarError
+from sidecar.errors import CannotDecide, SidecarError
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _ROOT = Path(__file__).parents[2]
@@ -88,7 +89,7 @@ def _run(arguments: Sequence[str]) -> int:
             note(f"regate: {printable(line)}")
         if error.hint:
             note(f"  {printable(error.hint)}")
-        return 1
+        return 3 if isinstance(error, CannotDecide) else 1
     except Exception as error:
         return _unexpected(error)
     return code if isinstance(code, int) else 0

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
@@ -105,7 +106,7 @@ def runtime_directory() -> Path:
 class OpaProcess:
     """One OPA. `start` once, `stop` once; in between it is restarted whenever it ends or hangs."""
 
-    def __init__(self, binary: Path, directory: Path, *, pace: Pace | None = None) -> None:
+    def __init__(self, binary: Path, directory: Path, *, pace: Pace | None = None, log: Any = None) -> None:
         self._binary = binary.absolute()
         self._directory = directory
         self._pace = pace or Pace()
@@ -114,7 +115,7 @@ class OpaProcess:
         self._claim: int | None = None
         self._reader: asyncio.Task[None] | None = None
         self._lines: deque[str] = deque(maxlen=_LAST_LINES)
-        self._log = structlog.get_logger("sidecar.opa")
+        self._log = log or structlog.get_logger("sidecar.opa")
         self.socket_path = directory / _SOCKET
         self.restarts = 0
 
