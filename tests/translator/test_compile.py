@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from translator.compile import compile_policy
+from translator.compile import checked, compile_policy
 from translator.errors import PolicyRejected, Problem
 from translator.program import Program
 
@@ -32,6 +32,11 @@ def test_compile_of_a_bad_policy_tells_every_problem_in_order(path: Path) -> Non
 def test_compile_of_a_good_policy_is_its_program() -> None:
     program = compile_policy(b' {"version": "1", "default": "allow", "hide": ["x"]}\n')
     assert program == Program("allow", ("x",))
+
+
+def test_checked_policy_keeps_its_text_and_places() -> None:
+    made = checked(b' {"version": "1", "default": "allow", "hide": ["x"]}\n')
+    assert (made.text[1], made.root.start, made.policy.hide) == ("{", 1, ("x",))
 
 
 def test_compile_uses_the_approval_map() -> None:
