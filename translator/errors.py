@@ -36,14 +36,8 @@ class TranslatorError(Exception):
     hint: ClassVar[str] = ""
 
 
-class PolicyRejected(TranslatorError):
-    """The policy is not valid, so nothing was made of it. `problems` is never empty and in document order.
-
-    `str()` is one line per problem.
-    """
-
-    code = "policy_rejected"
-    hint = "Correct every place named and try again; the policy now in force stays in force."
+class _Rejected(TranslatorError):
+    """`problems` is never empty and in document order. `str()` is one line per problem."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__(problems)
@@ -51,6 +45,20 @@ class PolicyRejected(TranslatorError):
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.problems))
+
+
+class PolicyRejected(_Rejected):
+    """The policy is not valid, so nothing was made of it."""
+
+    code = "policy_rejected"
+    hint = "Correct every place named and try again; the policy now in force stays in force."
+
+
+class InventoryRejected(_Rejected):
+    """The document is no list of tools. Its problems have an empty `policy`."""
+
+    code = "inventory_rejected"
+    hint = "Save the answer of the server to tools/list."
 
 
 def _printable(text: str) -> str:
