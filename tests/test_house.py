@@ -45,6 +45,7 @@ TRANSLATOR_CALLERS = {
     "sidecar/policies.py",
     "sidecar/cli/gateway.py",
     "sidecar/cli/check.py",
+    "sidecar/cli/fmt.py",
     "sidecar/cli/policy.py",
     "sidecar/cli/findings.py",
     *(path.as_posix() for path in MODULES if path.parts[:2] == ("sidecar", "proving")),

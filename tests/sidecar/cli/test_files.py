@@ -11,3 +11,19 @@ def test_file_that_cannot_be_read_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(files.FileFailed, match=r"folder cannot be read: is a directory$"):
         files.read(tmp_path / "folder")
+
+
+def test_file_that_is_new_gets_the_usual_mode(tmp_path: Path) -> None:
+    files.write(tmp_path / "new", b"x")
+    (tmp_path / "usual").write_bytes(b"")
+    assert (tmp_path / "new").read_bytes() == b"x"
+    assert (tmp_path / "new").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_file_that_cannot_be_written_is_told_in_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(files.FileFailed, match=r"folder cannot be written: "):
+        files.write(tmp_path / "folder", b"x")
+    with pytest.raises(files.FileFailed, match="cannot be written: no such file or directory"):
+        files.write(tmp_path / "none" / "a", b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
