@@ -48,6 +48,7 @@ TRANSLATOR_CALLERS = {
     "sidecar/cli/fmt.py",
     "sidecar/cli/policy.py",
     "sidecar/cli/findings.py",
+    "sidecar/cli/merging.py",
     *(path.as_posix() for path in MODULES if path.parts[:2] == ("sidecar", "proving")),
 }
 PURE_PACKAGES = {"msgspec", "re2", "httptools"}

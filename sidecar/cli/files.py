@@ -24,10 +24,13 @@ def read(path: Path) -> bytes:
 def write(path: Path, data: bytes) -> None:
     """Replaces what the file holds, or makes it; whoever reads it meanwhile sees the old or the new, whole.
 
-    A link stays a link and the file's mode stays. Raises: FileFailed.
+    A link stays a link and the file's mode stays; a device or a pipe is written to. Raises: FileFailed.
     """
     target = path.resolve()
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            path.write_bytes(data)
+            return
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         try:
             with os.fdopen(handle, "wb") as scratch:

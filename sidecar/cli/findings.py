@@ -17,3 +17,10 @@ def lines(problem: "Problem", path: Path | None) -> Iterator[str]:
     yield printable(f"{where}:{pointer} {problem.message}")
     if problem.hint:
         yield printable(f"  hint: {problem.hint}")
+
+
+def warning(problem: "Problem", path: Path) -> str:
+    """One line on what stops nothing but should be known."""
+    pointer = f" {problem.pointer}:" if problem.pointer else ""
+    hint = f" ({problem.hint})" if problem.hint else ""
+    return printable(f"{path}:{problem.line}:{problem.column}: warning:{pointer} {problem.message}{hint}")

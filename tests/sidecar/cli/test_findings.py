@@ -18,3 +18,11 @@ from translator.errors import Problem
 )
 def test_lines_of_a_problem_say_where_and_what(problem: Problem, path: Path | None, expected: list[str]) -> None:
     assert list(findings.lines(problem, path)) == expected
+
+
+def test_warning_is_one_line_with_its_place_and_hint() -> None:
+    path = Path("x.json")
+    assert findings.warning(Problem("", "/a", 1, 2, "odd", "fix\nit"), path) == (
+        "x.json:1:2: warning: /a: odd (fix\\u000ait)"
+    )
+    assert findings.warning(Problem("", "", 1, 2, "odd"), path) == "x.json:1:2: warning: odd"
