@@ -46,7 +46,7 @@ TRANSLATOR_CALLERS = {
     "sidecar/cli/gateway.py",
     "sidecar/cli/check.py",
     "sidecar/cli/fmt.py",
-    "sidecar/cli/policy.py",
+    "sidecar/cli/build.py",
     "sidecar/cli/findings.py",
     "sidecar/cli/merging.py",
     *(path.as_posix() for path in MODULES if path.parts[:2] == ("sidecar", "proving")),

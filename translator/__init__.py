@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from translator.bundle import Bundle, Compiled, build
+from translator.bundle import Bundle, Compiled, Part, build, pack
 from translator.compile import compile_policy
 from translator.errors import PolicyRejected, Problem, TranslatorError
 from translator.explain import explain
@@ -11,11 +11,13 @@ from translator.program import Program
 __all__ = [
     "Bundle",
     "Compiled",
+    "Part",
     "PolicyRejected",
     "Problem",
     "Program",
     "TranslatorError",
     "explain",
+    "pack",
     "parse",
     "translate",
 ]
@@ -30,11 +32,16 @@ def parse(text: bytes, *, approval_map: Sequence[str] = ()) -> Program:
 
 
 def translate(
-    policies: Mapping[str, bytes], *, approval_map: Sequence[str] | Mapping[str, Sequence[str]] = ()
+    policies: Mapping[str, bytes],
+    *,
+    approval_map: Sequence[str] | Mapping[str, Sequence[str]] = (),
+    part: Part = Part.ALL,
+    metadata: Mapping[str, str | int] | None = None,
 ) -> Bundle:
-    """The bundle of all policies, by id: the same policies and map give the same bytes.
+    """The bundle of all policies, by id: the same arguments give the same bytes.
 
     Shape: `approval_map` lists the exact `on_deny` texts that ask for a person's approval: for every policy, or by id.
+    `part` and `metadata` are as `bundle.build` has them.
     Raises: PolicyRejected with every problem of every policy.
     """
     programs = {}
@@ -47,4 +54,4 @@ def translate(
             problems.extend(rejected.problems)
     if problems:
         raise PolicyRejected(tuple(problems))
-    return build(programs)
+    return build(programs, part=part, metadata=metadata)

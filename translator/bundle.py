@@ -1,4 +1,4 @@
-"""Programs → one bundle: the same programs give the same bytes. No policy is read or judged here."""
+"""Programs → one bundle: the same programs give the same bytes. No policy is read or judged, nothing is signed here."""
 
 import hashlib
 import io
@@ -6,8 +6,9 @@ import re
 import struct
 import tarfile
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 import rego
 from translator import emit, manifest
@@ -25,31 +26,62 @@ class Compiled:
     program: Program
 
 
+class Part(StrEnum):
+    """What of a whole a bundle holds. OPA takes one bundle of the library beside any number of policies' own."""
+
+    ALL = "all"
+    LIBRARY = "library"
+    POLICIES = "policies"
+
+
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What OPA loads. `data` is a tar.gz; `revision` names the whole of it, `policies` has each policy's own."""
+    """What OPA loads: `data`, a tar.gz of `files`.
+
+    `revision` names the whole of it, `policies` has each policy's own.
+    """
 
     data: bytes
     revision: str
     policies: Mapping[str, Compiled]
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
-def build(programs: Mapping[str, Program]) -> Bundle:
-    """The bundle of the library and one module per policy id.
+def build(
+    programs: Mapping[str, Program], *, part: Part = Part.ALL, metadata: Mapping[str, str | int] | None = None
+) -> Bundle:
+    """The bundle of the library and one module per policy id, or of a part of that.
 
+    `metadata` goes into the manifest beside the digests of the library and of each policy; it changes no revision.
     Raises: ValueError for an id that is not Unicode text.
     """
     library = rego.library()
-    files = dict(library)
+    digest = manifest.digest(library)
+    modules = {}
     policies = {}
     for policy_id, program in sorted(programs.items()):
         path = module_path(policy_id)
-        revision = manifest.policy_revision(library, path, emit.module(program, policy_id, ""))
-        files[path] = emit.module(program, policy_id, revision)
+        revision = manifest.policy_revision(digest, path, emit.module(program, policy_id, ""))
+        modules[path] = emit.module(program, policy_id, revision)
         policies[policy_id] = Compiled(revision, program)
-    revision = manifest.revision(files)
-    files[".manifest"] = manifest.manifest(revision)
-    return Bundle(pack(files), revision, policies)
+    revisions = {policy_id: compiled.revision for policy_id, compiled in policies.items()}
+    revision = manifest.revision(digest, revisions)
+    members = {"library": digest, "policies": revisions, **(metadata or {})}
+    files = {
+        ".manifest": manifest.manifest(revision, _roots(part, library, programs), members),
+        **({} if part is Part.POLICIES else library),
+        **({} if part is Part.LIBRARY else modules),
+    }
+    return Bundle(pack(files), revision, policies, files)
+
+
+def _roots(part: Part, library: Mapping[str, str], policy_ids: Iterable[str]) -> list[str]:
+    """What the bundle owns of OPA's data: nothing that another bundle beside it may hold."""
+    if part is Part.ALL:
+        return [manifest.ROOT]
+    if part is Part.LIBRARY:
+        return sorted({path.rpartition("/")[0] for path in library})
+    return [f"{manifest.POLICIES}/{policy_id}" for policy_id in sorted(policy_ids)]
 
 
 def module_path(policy_id: str) -> str:
@@ -62,7 +94,7 @@ def module_path(policy_id: str) -> str:
     name = _ESCAPED.sub(lambda byte: b"=%02x" % ord(byte[0]), encoded).decode() or "="
     if len(name) > _MAX_NAME:
         name = f"{name[:12]}=={hashlib.sha256(encoded).hexdigest()}"
-    return f"{manifest.ROOT}/policies/{name}.rego"
+    return f"{manifest.POLICIES}/{name}.rego"
 
 
 def pack(files: Mapping[str, str]) -> bytes:

@@ -2,32 +2,42 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 ROOT = "mcp"
-_POLICY_DIGITS = 32
+POLICIES = f"{ROOT}/policies"
+_SHORT_DIGITS = 32
 
 
-def revision(files: Mapping[str, str]) -> str:
+def digest(files: Mapping[str, str]) -> str:
     """The digest of a set of files, whatever their order: of their paths and their text.
-
-    Shape: `sha256:` and 64 hexadecimal digits.
-    """
-    digest = hashlib.sha256()
-    for path, text in sorted(files.items()):
-        for part in (path.encode(), text.encode()):
-            digest.update(len(part).to_bytes(8, "big") + part)
-    return f"sha256:{digest.hexdigest()}"
-
-
-def policy_revision(library: Mapping[str, str], path: str, module: str) -> str:
-    """The revision of one policy: it changes with its module (written with no revision in it) and with the library.
 
     Shape: `sha256:` and 32 hexadecimal digits, short enough for audit rows.
     """
-    return revision({**library, path: module})[: len("sha256:") + _POLICY_DIGITS]
+    sha256 = hashlib.sha256()
+    for path, text in sorted(files.items()):
+        for part in (path.encode(), text.encode()):
+            sha256.update(len(part).to_bytes(8, "big") + part)
+    return f"sha256:{sha256.hexdigest()[:_SHORT_DIGITS]}"
 
 
-def manifest(bundle_revision: str) -> str:
+def revision(library: str, policies: Mapping[str, str]) -> str:
+    """The revision of a bundle: it names the library by its digest, and all policies (id → revision) by one digest.
+
+    Shape: `library:sha256:…,policies:sha256:…`.
+    """
+    return f"library:{library},policies:{digest(policies)}"
+
+
+def policy_revision(library: str, path: str, module: str) -> str:
+    """The revision of one policy: it changes with its module (written with no revision in it) and with the library.
+
+    Shape: as a digest.
+    """
+    return digest({ROOT: library, path: module})
+
+
+def manifest(revision: str, roots: Sequence[str], metadata: Mapping[str, object]) -> str:
     """The text of a bundle's `.manifest`."""
-    return json.dumps({"revision": bundle_revision, "roots": [ROOT], "rego_version": 1}) + "\n"
+    members = {"revision": revision, "roots": list(roots), "rego_version": 1, "metadata": metadata}
+    return json.dumps(members, indent=2) + "\n"

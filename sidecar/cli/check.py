@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from sidecar.cli import files
+from sidecar.cli.build import MapOption
 from sidecar.cli.findings import lines
-from sidecar.cli.policy import MapOption
 from sidecar.cli.terminal import say
 
 PoliciesArgument = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, hidden=True)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import rego
-from translator.bundle import build, module_path, pack
+from translator.bundle import Part, build, module_path, pack
 from translator.compile import compile_policy
 from translator.program import Program
 
@@ -50,8 +50,32 @@ def test_bundle_holds_manifest_library_and_policies_and_no_tests() -> None:
     names = [member.name for member in members(bundle.data)]
     assert names == sorted([".manifest", *rego.library(), "mcp/policies/git.rego"])
     manifest = json.loads(text_of(bundle.data, ".manifest"))
-    assert manifest == {"revision": bundle.revision, "roots": ["mcp"], "rego_version": 1}
+    assert (manifest["revision"], manifest["roots"], manifest["rego_version"]) == (bundle.revision, ["mcp"], 1)
+    assert {path: text_of(bundle.data, path) for path in names} == bundle.files
     assert f'revision := "{bundle.policies["git"].revision}"' in text_of(bundle.data, "mcp/policies/git.rego")
+
+
+def test_manifest_names_library_and_each_policy_by_digest_beside_what_is_given() -> None:
+    plain, noted = build({"git": ALLOW}), build({"git": ALLOW}, metadata={"commit": "c0ffee1", "serial": 7})
+    found = json.loads(noted.files[".manifest"])["metadata"]
+    library, _, _ = plain.revision.removeprefix("library:").partition(",")
+    revisions = {"git": plain.policies["git"].revision}
+    assert found == {"library": library, "policies": revisions, "commit": "c0ffee1", "serial": 7}
+    assert plain.revision == noted.revision
+    assert plain.data != noted.data
+
+
+def test_parts_make_the_whole_and_own_nothing_twice() -> None:
+    programs = {"git": ALLOW, "a b": DENY}
+    whole = build(programs)
+    library, policies = build({}, part=Part.LIBRARY), build(programs, part=Part.POLICIES)
+    contents = [dict(part.files) for part in (whole, library, policies)]
+    manifests = [json.loads(files.pop(".manifest")) for files in contents]
+    assert contents[1] | contents[2] == contents[0]
+    assert not contents[1].keys() & contents[2].keys()
+    assert manifests[1]["roots"] == sorted(path.rpartition("/")[0] for path in rego.library())
+    assert manifests[2]["roots"] == ["mcp/policies/a b", "mcp/policies/git"]
+    assert policies.policies == whole.policies
 
 
 def test_archive_says_nothing_of_the_machine_that_made_it() -> None:
