@@ -24,7 +24,8 @@ _FUNCTION = {
 }
 _REQUIRES = (Step.TOOL_REQUIRE, Step.ALL_REQUIRE)
 _APPROVALS = (Step.TOOL_APPROVAL, Step.ALL_APPROVAL)
-_INDEX = re.compile("0|[1-9][0-9]{0,15}")
+INDEX = re.compile("0|[1-9][0-9]{0,15}")
+"""A segment that picks an element of an array."""
 
 
 def module(program: Program, policy_id: str, revision: str) -> str:
@@ -170,7 +171,7 @@ def _found(path: tuple[str, ...], as_number: bool) -> tuple[str, str]:
 
 def _plain(path: tuple[str, ...]) -> int:
     """How many leading steps can only be members of objects. The first always is: arguments are an object."""
-    steps = (at for at, segment in enumerate(path) if at and (segment == "*" or _INDEX.fullmatch(segment)))
+    steps = (at for at, segment in enumerate(path) if at and (segment == "*" or INDEX.fullmatch(segment)))
     return next(steps, len(path))
 
 
