@@ -35,7 +35,7 @@ ROOMS: Mapping[str, set[str]] = {
     "settings_file": {"errors", "settings", "yamltree"},
     "policies": {"settings", "health", "errors", "translator"},
     "reload": {"errors", "translator"},
-    "proving": {"errors", "core", "ports", "database", "http1", "opa", "counters", "translator"},
+    "proving": {"errors", "core", "ports", "database", "http1", "opa", "counters", "judgement", "translator"},
 }
 """What each room of `sidecar` may import besides itself; one that is not named here, what an adapter may."""
 EVERYTHING = {"engine", "wiring", "cli", "__main__"}

@@ -1,10 +1,13 @@
 """A real OPA that holds one bundle for as long as a tool asks it. Knows no case, no tool's question and no gateway."""
 
+import asyncio
 import logging
 import shutil
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import structlog
 
@@ -14,6 +17,8 @@ from sidecar.opa.binary import VARIABLE, find
 from sidecar.opa.bundles import Built, Publisher
 from sidecar.opa.client import OpaClient
 from sidecar.opa.process import OpaProcess, Pace, runtime_directory
+
+T = TypeVar("T")
 
 _PACE = Pace(start_s=120.0)
 """A bundle of thousands of tools takes OPA a while, and nobody waits for a call meanwhile."""
@@ -29,7 +34,7 @@ async def judging(bundle: Built, opa: Path | None = None) -> AsyncIterator[OpaCl
     Raises: CannotDecide (no OPA, OPA does not take the bundle, or it fails to answer a question of the block's).
     """
     try:
-        path = opa or _found()
+        path = opa or located()
         directory = runtime_directory()
         process = OpaProcess(path, directory, pace=_PACE, log=structlog.wrap_logger(None, wrapper_class=_SILENT))
         client = OpaClient(Origin(socket_path=str(process.socket_path)), timeout_s=_ANSWER_S)
@@ -54,10 +59,28 @@ async def _started(process: OpaProcess, path: Path) -> None:
         raise OpaMissing(f"{path} cannot be started: {error.strerror}.", hint="Name another OPA.") from error
 
 
-def _found() -> Path:
-    path = find()
+def finished(work: Coroutine[Any, Any, T]) -> T:
+    """What the work returns, on a loop of its own. SIGTERM ends it as Ctrl-C does: tidily, by KeyboardInterrupt."""
+
+    async def attended() -> T:
+        task = asyncio.ensure_future(work)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await task
+
+    try:
+        return asyncio.run(attended())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+def located() -> Path:
+    """The OPA that a tool asks. Raises: CannotDecide."""
+    try:
+        path = find()
+    except OpaMissing as error:
+        raise CannotDecide(str(error), hint=error.hint) from error
     if path is None:
-        raise OpaMissing("There is no OPA here.", hint=f"Run `regate opa` once to get it, or name one in {VARIABLE}.")
+        raise CannotDecide("There is no OPA here.", hint=f"Run `regate opa` once to get it, or name one in {VARIABLE}.")
     return path
 
 

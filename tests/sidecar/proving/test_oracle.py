@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 
 def inside(folder: Path | str) -> list[str]:
-    return os.listdir(folder)
+    return [path.name for path in Path(folder).iterdir()]
 
 
 def children() -> set[int]:
@@ -107,23 +108,26 @@ async def test_opa_named_in_the_environment_is_the_one_asked(
         assert await opa.ask("mcp/gate/revisions", b"{}")
 
 
-async def test_ctrl_c_leaves_nothing_behind(opa_path: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_tool_that_is_ended_leaves_nothing_behind(number: signal.Signals, opa_path: Path) -> None:
     program = (
-        "import asyncio, sys\nfrom pathlib import Path\n"
-        "from sidecar.proving.oracle import judging\nfrom translator import translate\n"
+        "import asyncio, signal, sys\nfrom pathlib import Path\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from sidecar.proving.oracle import finished, judging\nfrom translator import translate\n"
         f"async def main():\n    async with judging(translate({{'p': {DENIES!r}}}), Path(sys.argv[1])):\n"
         "        print('ready', flush=True)\n        await asyncio.sleep(60)\n"
-        "asyncio.run(main())\n"
+        "try:\n    finished(main())\nexcept KeyboardInterrupt:\n    print('ended')\n"
     )
     with tempfile.TemporaryDirectory() as folder:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", program, str(opa_path)),
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, opa_path],
             env={**os.environ, "TMPDIR": folder},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         assert process.stdout is not None
-        assert await process.stdout.readline() == b"ready\n"
-        process.send_signal(signal.SIGINT)
-        await asyncio.wait_for(process.wait(), 20)
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        assert process.communicate(timeout=20) == ("ended\n", None)
         assert inside(folder) == []
