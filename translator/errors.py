@@ -4,12 +4,18 @@ No reading and no judging happens here.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
+
+Severity: TypeAlias = Literal["error", "warning", "note"]
+"""An error keeps a policy from being loaded; a warning likely means something else than was meant; a note informs."""
+
+INVALID = "invalid_policy"
+"""The code of every error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault of one policy.
+    """One fault of one policy, or what a lint has to say about one that has none; `code` tells which.
 
     `pointer` is a JSON pointer into the document as written (for clashing counters: the rule id of the later limit).
     Units: `line` and `column` count from 1; a column is a code point.
@@ -21,6 +27,8 @@ class Problem:
     column: int
     message: str
     hint: str = ""
+    code: str = INVALID
+    severity: Severity = "error"
 
     def __str__(self) -> str:
         where = ":".join([*filter(None, [self.policy]), str(self.line), str(self.column)])

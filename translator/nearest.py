@@ -13,7 +13,7 @@ MAX_STEPS = 5_000_000
 
 
 class Nearest:
-    """Finds names by the three-letter pieces they share, so that a question does not cost a comparison with all."""
+    """Finds names by the pairs of letters they share, so that a question does not cost a comparison with all."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = list(names)
@@ -50,5 +50,5 @@ def _fold(name: str) -> str:
 
 def _pieces(folded: str) -> Iterator[str]:
     padded = f"\0{folded}\0"
-    for at in range(len(padded) - 2):
-        yield padded[at : at + 3]
+    for at in range(len(padded) - 1):
+        yield padded[at : at + 2]

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from translator.errors import Problem
+from translator.errors import INVALID, Problem, Severity
 from translator.tree import FAULT, Node, kind
 
 MAX_PROBLEMS = 10_000
@@ -35,6 +35,8 @@ class _Finding:
     written: str = ""
     known: Collection[str] = ()
     likeness: float = _LIKE_NAMES
+    code: str = INVALID
+    severity: Severity = "error"
 
 
 class Report:
@@ -83,6 +85,17 @@ class Report:
         message = f"unknown value {quote(node.value)}"
         self._findings.append(_Finding(node.key_start, node.start, node, message, hint, node.value, known, _LIKE_WORDS))
 
+    def advise(
+        self, node: Node, code: str, severity: Severity, message: str, hint: str = "", *, name: bool = False
+    ) -> None:
+        """A lint has something to say about the value at `node`, or about the name of that member."""
+        at = node.key_start if name else node.start
+        self._findings.append(_Finding(node.key_start, at, node, message, hint, code=code, severity=severity))
+
+    def offsets(self) -> list[int]:
+        """Where the findings are, in order; -1 stands for one about the document as a whole."""
+        return sorted(finding.order for finding in self._findings)
+
     def problems(self, text: str, policy_id: str) -> tuple[Problem, ...]:
         """All problems, in document order; an object comes before its members."""
         starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
@@ -95,10 +108,13 @@ class Report:
             line = bisect_right(starts, finding.at)
             hint = finding.hint or _nearest(finding)
             column = finding.at - starts[line - 1] + 1
-            told.append(Problem(policy_id, pointer, line, column, finding.message, hint))
+            told.append(
+                Problem(policy_id, pointer, line, column, finding.message, hint, finding.code, finding.severity)
+            )
             left = len(self._findings) - len(told)
             if left and (len(told) >= MAX_PROBLEMS or pointer_chars >= MAX_POINTER_CHARS):
-                told.append(Problem(policy_id, pointer, line, column, f"{left} more problems follow"))
+                more = f"{left} more problems follow"
+                told.append(Problem(policy_id, pointer, line, column, more, "", finding.code, finding.severity))
                 break
         return tuple(told)
 

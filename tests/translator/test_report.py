@@ -138,3 +138,13 @@ def test_report_at_a_bound_exactly_tells_all(monkeypatch: pytest.MonkeyPatch) ->
 def test_quote_of_a_long_text_is_shortened_and_escaped() -> None:
     assert quote('a"\n') == '"a\\"\\n"'
     assert quote("é" * 81) == '"' + "é" * 80 + '…"'
+
+
+def test_report_tells_what_a_lint_says_with_its_code_at_the_value_or_at_the_name() -> None:
+    _, member, _ = _tree()
+    report = Report()
+    report.advise(member, "odd_value", "note", "odd", "hint")
+    report.advise(member, "odd_name", "warning", "odd", name=True)
+    told = [(each.line, each.column, each.code, each.severity, each.hint) for each in report.problems(TEXT, "p")]
+    assert told == [(2, 5, "odd_value", "note", "hint"), (2, 1, "odd_name", "warning", "")]
+    assert report.offsets() == [2, 2]
