@@ -190,6 +190,6 @@ class OpaMissing(SidecarError):
 
 
 class CannotDecide(SidecarError):
-    """A tool that needs OPA has none that answers, so it can say neither yes nor no."""
+    """What a tool needs, an OPA that answers or a file, is not to be had, so it can say neither yes nor no."""
 
     code = "cannot_decide"

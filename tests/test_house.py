@@ -45,6 +45,8 @@ TRANSLATOR_CALLERS = {
     "sidecar/policies.py",
     "sidecar/cli/gateway.py",
     "sidecar/cli/check.py",
+    "sidecar/cli/annotations.py",
+    "sidecar/cli/sarif.py",
     "sidecar/cli/fmt.py",
     "sidecar/cli/build.py",
     "sidecar/cli/findings.py",

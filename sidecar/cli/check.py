@@ -1,24 +1,49 @@
-"""`regate check`: policies judged as documents. Needs no OPA and no gateway."""
+"""`regate check`: policies judged as documents, alone or against a server's tools. Needs no OPA and no gateway."""
 
-from collections.abc import Sequence
+import json
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from sidecar.cli import files
+from sidecar.cli import annotations, files, sarif
 from sidecar.cli.build import MapOption
 from sidecar.cli.findings import lines
-from sidecar.cli.terminal import say
+from sidecar.cli.terminal import note, printable, refuse, say
+from sidecar.errors import CannotDecide
 
-PoliciesArgument = Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, hidden=True)]
+if TYPE_CHECKING:
+    from translator.errors import Problem
+    from translator.inventory import Inventory
 
 _EXAMPLE = """\b
-Example:
+Examples:
   regate check policies/*.json
+  regate check policy.json --tools tools.json
+  regate check policies/*.json --format sarif > regate.sarif
 
-Prints every problem as PATH:LINE:COLUMN: POINTER: MESSAGE. Exit code 0: none; 1: some.
+Prints every problem as PATH:LINE:COLUMN: POINTER: MESSAGE, and what a lint says as
+PATH:LINE:COLUMN: warning: POINTER: MESSAGE [CODE]. An error keeps the policy from being loaded; a
+warning most likely means something else than was meant; a note is good to know. Exit code 0: nothing
+at or above --fail-on; 1: something; 2: wrong usage, or the list of tools is none; 3: a file cannot be
+read.
 """
+
+Severity = Literal["error", "warning", "note"]
+_SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """One policy and what was found. `permitted` is None when no tools are known, or the policy has errors."""
+
+    path: Path
+    findings: tuple["Problem", ...]
+    permitted: int | None
+    tools: int | None
 
 
 def add(app: typer.Typer) -> None:
@@ -26,24 +51,142 @@ def add(app: typer.Typer) -> None:
     app.command("check", epilog=_EXAMPLE)(check)
 
 
-def check(policies: PoliciesArgument, approval_map: MapOption = None) -> None:
-    """Tell every problem in policy files."""
-    bad = [path for path in policies if not _is_good(path, approval_map or ())]
-    if bad:
+def check(
+    policies: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, hidden=True)],
+    tools: Annotated[
+        Path | None,
+        typer.Option(
+            "--tools",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="The server's tools, as tools/list answers them; names, paths and types are held against them.",
+        ),
+    ] = None,
+    approval_map: MapOption = None,
+    fail_on: Annotated[
+        Severity, typer.Option("--fail-on", help="The least severity that makes the exit code 1.")
+    ] = "warning",
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option("--ignore", metavar="CODE", help="A lint to leave out. May be repeated.  [default: none]"),
+    ] = None,
+    output: Annotated[
+        Literal["text", "json", "sarif", "github"],
+        typer.Option("--format", help="Lines for people, JSON, SARIF 2.1.0, or annotations for GitHub."),
+    ] = "text",
+) -> None:
+    """Tell every problem in policy files, and what is hardly meant."""
+    ignored = _codes(ignore or ())
+    inventory = _inventory(tools) if tools is not None else None
+    judged = [_judged(path, inventory, approval_map or (), ignored) for path in policies]
+    told = [(each.path, finding) for each in judged for finding in each.findings]
+    match output:
+        case "json":
+            say(json.dumps(_document(judged), ensure_ascii=True))
+        case "sarif":
+            from translator.lint.codes import LINTS
+
+            say(json.dumps(sarif.log(told, tuple(LINTS.values())), ensure_ascii=True))
+        case "github":
+            for path, finding in told:
+                say(annotations.command(path, finding))
+        case "text":
+            _say(judged)
+    worst = _SEVERITIES[: _SEVERITIES.index(fail_on) + 1]
+    if any(finding.severity in worst for _, finding in told):
         raise typer.Exit(1)
-    count = len(policies)
-    say(f"{count} {'policy' if count == 1 else 'policies'}, no problems")
 
 
-def _is_good(path: Path, approval_map: Sequence[str]) -> bool:
-    """Is there no problem in the file? Every one is told."""
-    from translator import PolicyRejected, translate
+def _codes(given: Sequence[str]) -> frozenset[str]:
+    from translator.lint.codes import ERROR, LINTS
+
+    known = [code for code in LINTS if code != ERROR.code]
+    for code in given:
+        if code not in known:
+            refuse(f"--ignore: there is no lint {code}; there are {', '.join(known)}")
+    return frozenset(given)
+
+
+def _inventory(path: Path) -> "Inventory":
+    from translator import inventory
+    from translator.errors import InventoryRejected
 
     try:
-        translate({path.stem: files.read(path)}, approval_map=approval_map)
-    except PolicyRejected as error:
+        return inventory.read(_read(path))
+    except InventoryRejected as error:
         for problem in error.problems:
             for line in lines(problem, path):
+                note(line)
+        refuse(f"--tools: {path} is no list of tools")
+
+
+def _judged(
+    path: Path, inventory: "Inventory | None", approval_map: Sequence[str], ignored: Collection[str]
+) -> _Judged:
+    from translator.lint.review import review
+
+    seen = review(_read(path), inventory=inventory, approval_map=approval_map, policy_id=path.stem)
+    kept = tuple(each for each in seen.findings if each.code not in ignored)
+    return _Judged(path, kept, seen.permitted, None if inventory is None else len(inventory.tools))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return files.read(path)
+    except files.FileFailed as error:
+        raise CannotDecide(str(error)) from error
+
+
+def _say(judged: Sequence[_Judged]) -> None:
+    for each in judged:
+        for finding in each.findings:
+            for line in lines(finding, each.path):
                 say(line)
-        return False
-    return True
+    for each in judged:
+        if each.permitted is not None:
+            say(printable(f"{each.path}: permits {each.permitted} of {_plural(each.tools or 0, 'tool', 'tools')}"))
+    counts = _counts(judged)
+    parts = [_plural(counts[name], name, f"{name}s") for name in _SEVERITIES if counts[name]]
+    told = f": {', '.join(parts)}" if parts else ", no problems"
+    say(_plural(len(judged), "policy", "policies") + told)
+
+
+def _plural(count: int, one: str, several: str) -> str:
+    return f"{count} {one if count == 1 else several}"
+
+
+def _counts(judged: Sequence[_Judged]) -> Counter[str]:
+    return Counter(finding.severity for each in judged for finding in each.findings)
+
+
+def _document(judged: Sequence[_Judged]) -> dict[str, Any]:
+    counts = _counts(judged)
+    return {
+        "errors": counts["error"],
+        "warnings": counts["warning"],
+        "notes": counts["note"],
+        "policies": [
+            {
+                "file": str(each.path),
+                "valid": all(finding.severity != "error" for finding in each.findings),
+                "permitted_tools": each.permitted,
+                "tools": each.tools,
+            }
+            for each in judged
+        ],
+        "findings": [
+            {
+                "file": str(each.path),
+                "line": finding.line,
+                "column": finding.column,
+                "pointer": finding.pointer,
+                "severity": finding.severity,
+                "code": finding.code,
+                "message": finding.message,
+                "hint": finding.hint,
+            }
+            for each in judged
+            for finding in each.findings
+        ],
+    }

@@ -11,10 +11,15 @@ if TYPE_CHECKING:
 
 
 def lines(problem: "Problem", path: Path | None) -> Iterator[str]:
-    """What to print of one problem. Without a path it is about the policies together."""
+    """What to print of one problem. Without a path it is about the policies together.
+
+    What a lint says has its severity before the pointer and its code at the end.
+    """
     where = f"{path}:{problem.line}:{problem.column}" if path is not None else problem.policy or "policies"
     pointer = f" {problem.pointer}:" if problem.pointer else ""
-    yield printable(f"{where}:{pointer} {problem.message}")
+    lint = problem.severity != "error"
+    label, code = (f" {problem.severity}:", f" [{problem.code}]") if lint else ("", "")
+    yield printable(f"{where}:{label}{pointer} {problem.message}{code}")
     if problem.hint:
         yield printable(f"  hint: {problem.hint}")
 

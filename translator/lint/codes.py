@@ -22,7 +22,7 @@ GLOB_NAME = Lint("glob_name", "warning", "A name with * is taken literally; it m
 REDUNDANT_HIDE = Lint("redundant_hide", "note", 'The entry has no effect beside "*".')
 HIDDEN_TOOL = Lint("hidden_tool", "warning", "A hidden tool has rules or limits; they are never reached.")
 EMPTY_UNDER_ALLOW = Lint("empty_tool_under_allow", "warning", "Listing a tool without rules changes nothing here.")
-PERMITS_NOTHING = Lint("permits_nothing", "warning", "The policy denies every call of every tool.")
+PERMITS_NOTHING = Lint("permits_nothing", "warning", "The policy denies every call of every tool of the server.")
 
 UNKNOWN_PATH = Lint("unknown_path", "warning", "The tool's input schema has no such argument.")
 TYPE_MISMATCH = Lint("type_mismatch", "warning", "By the input schema the argument never has a type to compare with.")

@@ -13,34 +13,21 @@ def lint(subject: Subject, denied: AbstractSet[str | None], report: Report) -> i
 
     `denied` are the tools (None: all) that their own rules deny always. Tells when nothing may pass.
     """
-    if not subject.whole:
+    if not subject.whole or subject.inventory is None:
         return None
-    policy, inventory = subject.policy, subject.inventory
+    policy, known = subject.policy, subject.inventory.tools
     empty = {section.tool for section in subject.sections if any(_is_zero(cap.limit) for cap in section.caps)}
     shut = denied | empty
-    none = None in shut or "*" in policy.hide
+    nothing = None in shut or "*" in policy.hide
     hidden = frozenset(policy.hide)
-
-    def passes(tool: str) -> bool:
-        return (
-            not none and tool not in hidden and tool not in shut and (policy.default == "allow" or tool in policy.tools)
-        )
-
-    known = list(policy.tools) if inventory is None else list(inventory.tools)
-    count = sum(map(passes, known))
-    if inventory is None:
-        if none or (count == 0 and policy.default == "deny"):
-            tell(report, PERMITS_NOTHING, subject.root, "this policy permits no call of any tool", _hint(none))
-        return None
+    open_ = [name for name in known if policy.default == "allow" or name in policy.tools]
+    count = 0 if nothing else sum(name not in hidden and name not in shut for name in open_)
     if count == 0 and known:
-        tell(report, PERMITS_NOTHING, subject.root, f"this policy permits 0 of {len(known)} tools", _hint(none))
+        hint = "look at hide and all_tools" if nothing else "list the tools that are to pass under tools"
+        tell(report, PERMITS_NOTHING, subject.root, f"this policy permits 0 of {len(known)} tools", hint)
     return count
 
 
 def _is_zero(limit: Limit) -> bool:
     """Does the limit leave no room for a single call?"""
     return limit.amount_path is None and limit.increment.value > limit.max.value
-
-
-def _hint(everywhere: bool) -> str:
-    return "look at hide and all_tools" if everywhere else "list the tools that are to pass under tools"

@@ -11,6 +11,11 @@ from translator.errors import Problem
     [
         (Problem("p", "/a", 1, 2, "bad", "fix it"), Path("x.json"), ["x.json:1:2: /a: bad", "  hint: fix it"]),
         (Problem("p", "", 1, 1, "no JSON"), Path("x.json"), ["x.json:1:1: no JSON"]),
+        (
+            Problem("p", "/a", 1, 2, "odd", "fix it", "glob_name", "warning"),
+            Path("x.json"),
+            ["x.json:1:2: warning: /a: odd [glob_name]", "  hint: fix it"],
+        ),
         (Problem("p", "/a", 1, 2, "bad"), None, ["p: /a: bad"]),
         (Problem("", "", 1, 1, "too many"), None, ["policies: too many"]),
         (Problem("p", "/\x1b", 1, 1, "a\nb"), Path("x\t.json"), ["x\\u0009.json:1:1: /\\u001b: a\\u000ab"]),

@@ -48,10 +48,8 @@ def test_policy_that_permits_no_tool_of_the_server_is_told(policy: dict[str, Any
     assert _seen(policy) == (0, ["this policy permits 0 of 3 tools"])
 
 
-def test_policy_that_permits_nothing_is_told_without_a_list_of_tools() -> None:
-    assert _seen({"tools": {"a": ALWAYS}}, None) == (None, ["this policy permits no call of any tool"])
-    assert _seen({"default": "allow", "tools": {"a": ALWAYS}}, None) == (None, [])
-    assert _seen({"tools": {"a": {}}}, None) == (None, [])
+def test_policy_is_not_counted_without_a_list_of_tools() -> None:
+    assert _seen({"tools": {"a": ALWAYS}}, None) == (None, [])
 
 
 def test_policy_is_not_counted_while_it_has_errors_or_the_server_no_tools() -> None:
