@@ -11,6 +11,8 @@ Severity: TypeAlias = Literal["error", "warning", "note"]
 
 INVALID = "invalid_policy"
 """The code of every error."""
+NOT_EXAMINED = "not_examined"
+"""The code of what says that something was left out because there is too much of it."""
 
 
 @dataclass(frozen=True, slots=True)

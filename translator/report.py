@@ -6,11 +6,11 @@ What is a problem is decided elsewhere.
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from translator.errors import INVALID, Problem, Severity
+from translator.errors import INVALID, NOT_EXAMINED, Problem, Severity
 from translator.tree import FAULT, Node, kind
 
 MAX_PROBLEMS = 10_000
@@ -101,7 +101,8 @@ class Report:
         starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
         told: list[Problem] = []
         pointer_chars = 0
-        for finding in sorted(self._findings, key=lambda each: each.order):
+        ordered = sorted(self._findings, key=lambda each: each.order)
+        for finding in ordered:
             place = finding.place
             pointer = place.pointer() if isinstance(place, Node) else place
             pointer_chars += len(pointer)
@@ -111,10 +112,8 @@ class Report:
             told.append(
                 Problem(policy_id, pointer, line, column, finding.message, hint, finding.code, finding.severity)
             )
-            left = len(self._findings) - len(told)
-            if left and (len(told) >= MAX_PROBLEMS or pointer_chars >= MAX_POINTER_CHARS):
-                more = f"{left} more problems follow"
-                told.append(Problem(policy_id, pointer, line, column, more, "", finding.code, finding.severity))
+            if len(told) >= MAX_PROBLEMS or pointer_chars >= MAX_POINTER_CHARS:
+                told += _cut(told[-1], ordered[len(told) :])
                 break
         return tuple(told)
 
@@ -127,6 +126,15 @@ def quote(text: str) -> str:
 def shorten(text: str) -> str:
     """The text, or its beginning when it is long."""
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+
+
+def _cut(last: Problem, left: Sequence[_Finding]) -> Iterator[Problem]:
+    """What stands for the findings that are left out: it is as bad as the worst of them."""
+    if left:
+        worst = min((finding.severity for finding in left), key=("error", "warning", "note").index)
+        code = INVALID if worst == "error" else NOT_EXAMINED
+        message = f"{len(left)} more problems follow"
+        yield replace(last, message=message, hint="", code=code, severity=worst)
 
 
 def _nearest(finding: _Finding) -> str:

@@ -148,3 +148,25 @@ def test_report_tells_what_a_lint_says_with_its_code_at_the_value_or_at_the_name
     told = [(each.line, each.column, each.code, each.severity, each.hint) for each in report.problems(TEXT, "p")]
     assert told == [(2, 5, "odd_value", "note", "hint"), (2, 1, "odd_name", "warning", "")]
     assert report.offsets() == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        ("error", ("invalid_policy", "error")),
+        ("warning", ("not_examined", "warning")),
+        ("note", ("not_examined", "note")),
+    ],
+)
+def test_report_past_a_bound_is_as_bad_as_the_worst_that_is_left(
+    monkeypatch: pytest.MonkeyPatch, last: module.Severity, expected: tuple[str, str]
+) -> None:
+    monkeypatch.setattr(module, "MAX_PROBLEMS", 1)
+    _, member, element = _tree()
+    report = Report()
+    report.advise(member, "odd", "note", "odd")
+    report.advise(member, "odd", "note", "odd")
+    assert len(report.problems(TEXT, "")) == 2
+    report.advise(element, "odd", last, "worse")
+    told = report.problems(TEXT, "")
+    assert [(each.code, each.severity) for each in told] == [("odd", "note"), expected]

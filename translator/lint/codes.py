@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from translator.errors import INVALID, Severity
+from translator.errors import INVALID, NOT_EXAMINED, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ SHARED_COUNTER = Lint("shared_counter", "warning", "Tools share a counter in a w
 COMMON_COUNTER = Lint("common_counter", "note", "Tools share a counter: the limit holds for all of them together.")
 SESSION_LIMIT = Lint("session_limit", "warning", "A new session starts a new count.")
 
-TOO_MUCH = Lint("not_examined", "note", "There is too much here to compare; some lints were left out.")
+TOO_MUCH = Lint(NOT_EXAMINED, "note", "There is too much here to compare; some lints were left out.")
 
 LINTS: Mapping[str, Lint] = {
     each.code: each
