@@ -133,9 +133,7 @@ class _Reader:
                 found = self._alternatives(depth + 1)
                 self._at += 1
                 return found
-            case "plain":
-                return [text]
-        raise _Unread
+        return [text]
 
 
 def _zipped(left: list[str], right: list[str]) -> Iterator[str]:
