@@ -6,6 +6,7 @@ from translator.bundle import Bundle, Compiled, Part, build, pack
 from translator.compile import compile_policy
 from translator.errors import PolicyRejected, Problem, TranslatorError
 from translator.explain import explain
+from translator.generated import suite
 from translator.program import Program
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "explain",
     "pack",
     "parse",
+    "suite",
     "translate",
 ]
 

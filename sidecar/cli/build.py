@@ -83,6 +83,12 @@ def build(
             "--part", help="What to pack: all, or one part for an OPA that has the other from another bundle."
         ),
     ] = "all",
+    tests: Annotated[
+        bool,
+        typer.Option(
+            "--tests", help="Write POLICY_test.rego beside each policy, for `opa test BUNDLE POLICY_test.rego`."
+        ),
+    ] = False,
 ) -> None:
     """Make the bundle that OPA loads from policy files and folders."""
     paths = _by_id(_files(policies or ()))
@@ -98,6 +104,20 @@ def build(
     except OSError as error:
         raise files.failed(output, "written", error) from error
     say(f"{printable(str(output))}: revision {bundle.revision}{'' if key is None else f', signed with {algorithm}'}")
+    if tests:
+        _write_tests(bundle, paths)
+
+
+def _write_tests(bundle: "Bundle", paths: Mapping[str, Path]) -> None:
+    from translator import suite
+
+    for id_, policy in paths.items():
+        path = policy.with_name(f"{id_}_test.rego")
+        try:
+            path.write_text(suite(bundle.policies[id_].program, id_), encoding="utf-8")
+        except OSError as error:
+            raise files.failed(path, "written", error) from error
+        say(printable(str(path)))
 
 
 def _files(policies: Sequence[Path]) -> list[Path]:

@@ -156,6 +156,25 @@ def test_build_signed_twice_has_the_same_bytes(regate: Regate) -> None:
     assert ".signatures.json" in _members(Path("a").read_bytes())
 
 
+def test_build_writes_tests_that_stock_opa_runs(regate: Regate, opa_path: Path) -> None:
+    Path("p").mkdir()
+    Path("p/one.json").write_text(GOOD, encoding="utf-8")
+    Path("p/ask-ann.json").write_text(APPROVAL, encoding="utf-8")
+    done = regate("build", "p", "-o", "bundle.tar.gz", "--approval-map", "Ask Ann.", "--tests")
+    assert done.out.splitlines()[1:] == ["p/ask-ann_test.rego", "p/one_test.rego"]
+    for policy in ("one", "ask-ann"):
+        command = [opa_path, "test", "bundle.tar.gz", f"p/{policy}_test.rego"]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert (ran.returncode, ran.stdout.startswith("PASS")) == (0, True)
+
+
+def test_build_that_cannot_write_a_test_says_so(regate: Regate) -> None:
+    Path("one.json").write_text(GOOD, encoding="utf-8")
+    Path("one_test.rego").mkdir()
+    done = regate("build", "one.json", "-o", "bundle.tar.gz", "--tests")
+    assert (done.code, done.err) == (1, "regate: one_test.rego cannot be written: is a directory\n")
+
+
 def test_build_does_not_hang_on_place_time_or_language(tmp_path: Path) -> None:
     """Two processes with another hash seed, time zone, locale, umask and folder make one bundle."""
     made = []
