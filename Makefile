@@ -39,7 +39,7 @@ check: setup $(STAMPS)/test ## ruff, mypy --strict, opa fmt and check --strict, 
 	$(BIN)/python -m scripts.check_rego
 	$(BIN)/python -m pytest -q tests/test_house.py
 
-bench: setup ## measure the gateway against a bare forwarder and a direct connection, side by side
+bench: setup $(STAMPS)/examples ## measure the gateway against a bare forwarder and a direct connection, side by side
 	@exec $(BIN)/python -m bench $(BENCH)
 
 golden: setup $(STAMPS)/test ## rewrite the golden files of the translator's tests; read the diff afterwards

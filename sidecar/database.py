@@ -24,6 +24,7 @@ Operation: TypeAlias = Callable[[sqlite3.Cursor], T]
 
 WAIT_S = 2.0
 RETRY_S = 0.005
+ALONE_S = 0.0002
 BATCH = 256
 CHECKPOINT_BYTES = 4 << 20
 CHECKPOINT_REST_S = 0.5
@@ -73,6 +74,14 @@ class Work(Protocol):
         ...
 
 
+class BriefWork(Work, Protocol):
+    """Work that one statement may be able to do."""
+
+    def run_at_once(self, cursor: sqlite3.Cursor) -> Any:
+        """As `run`, by one statement that is its own transaction; None, and nothing done, if it takes more."""
+        ...
+
+
 _Waiting: TypeAlias = tuple[Work, float]
 
 
@@ -111,10 +120,15 @@ class Database:
         self._queue: list[_Waiting] = []
         self._drained: asyncio.Event | None = None
         self._scheduled = False
+        self._submitted_s = 0.0
         self._closed = False
         self._unmoved = 0
         self._checkpoint: asyncio.Future[None] | None = None
         self._next_checkpoint = 0.0
+
+    def define(self, name: str, function: Callable[..., str | None], arguments: int) -> None:
+        """Gives statements a function of their own, which must depend on its arguments alone."""
+        self._connection.create_function(name, arguments, function, deterministic=True)
 
     def transact(self, operation: Operation[T]) -> "asyncio.Future[T]":
         """What `operation` returns, once it is committed.
@@ -124,19 +138,19 @@ class Database:
         Raises: StoreError (locked past the time allowed, full, gone, closed, or the operation failed).
         """
         single = _Single(operation)
-        self.submit(single)
+        self._enqueue(single)
         return single.future
 
-    def submit(self, work: Work) -> None:
-        """`transact` for work that answers for itself, within the turn that commits it."""
-        loop = asyncio.get_running_loop()
-        if self._closed:
-            work.answer(StoreError(f"{self.path.name} is closed."))
-            return
-        self._queue.append((work, loop.time() + self._wait_s))
-        if not self._scheduled:
-            self._scheduled = True
-            loop.call_soon(self._turn, loop)
+    def submit(self, work: BriefWork) -> None:
+        """`transact` for work that answers for itself, within the turn that commits it.
+
+        Work that comes alone, `ALONE_S` after any other, is done at once if one statement can do it; what comes in a
+        crowd is gathered.
+        """
+        before, self._submitted_s = self._submitted_s, time.perf_counter()
+        is_alone = not self._queue and self._submitted_s - before >= ALONE_S
+        if not (is_alone and not self._closed and self._is_done_at_once(work)):
+            self._enqueue(work)
 
     def transact_now(self, operation: Operation[T]) -> T:
         """`transact` for a command without an event loop: waits in place. Raises: StoreError."""
@@ -173,6 +187,29 @@ class Database:
         self._closed = True
         self._connection.close()
 
+    def _enqueue(self, work: Work) -> None:
+        loop = asyncio.get_running_loop()
+        if self._closed:
+            work.answer(StoreError(f"{self.path.name} is closed."))
+            return
+        self._queue.append((work, loop.time() + self._wait_s))
+        if not self._scheduled:
+            self._scheduled = True
+            loop.call_soon(self._turn, loop)
+
+    def _is_done_at_once(self, work: BriefWork) -> bool:
+        """Whether one statement did it. What keeps it from that, a whole transaction will wait for or tell."""
+        try:
+            self._presence.check()
+            result = work.run_at_once(self._cursor)
+        except (sqlite3.Error, StoreError):
+            return False
+        if result is None:
+            return False
+        work.answer(result)
+        self._moved(1, asyncio.get_running_loop())
+        return True
+
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         self.turns += 1
         batch = [waiting for waiting in self._queue[:BATCH] if not waiting[0].abandoned()]
@@ -186,9 +223,7 @@ class Database:
             loop.call_soon(self._turn, loop)
         elif self._drained is not None:
             self._drained.set()
-        self._unmoved += len(batch)
-        if self._unmoved >= BATCH:
-            self._consider_checkpoint(loop)
+        self._moved(len(batch), loop)
 
     def _answer(self, batch: "list[_Waiting]", now: float) -> "list[_Waiting]":
         """Commits a batch and answers it, one by one if it fails; gives back those with time for another try."""
@@ -222,6 +257,11 @@ class Database:
                     cursor.execute("ROLLBACK")
             raise
         return results
+
+    def _moved(self, works: int, loop: asyncio.AbstractEventLoop) -> None:
+        self._unmoved += works
+        if self._unmoved >= BATCH:
+            self._consider_checkpoint(loop)
 
     def _consider_checkpoint(self, loop: asyncio.AbstractEventLoop) -> None:
         self._unmoved = 0

@@ -5,9 +5,11 @@ Imports core, ports, errors and its parts (judgement, relay); no adapter.
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, replace
 from datetime import datetime
 from time import perf_counter
+
+import msgspec
+from msgspec.structs import replace
 
 from sidecar.core import denial, era, jsonrpc, messages
 from sidecar.core.ending import ending
@@ -26,8 +28,7 @@ _CANCELLED = "notifications/cancelled"
 _DOUBTFUL = "an error that may be due to the client's cancellation, or to another request of the same id"
 
 
-@dataclass(slots=True)
-class _Turn:
+class _Turn(msgspec.Struct):
     """One message under way: who, when, and what the audit will say of it."""
 
     caller: Caller

@@ -1,18 +1,19 @@
 """What the call path needs from the outside, one Protocol each. Imports core types only."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
+
+import msgspec
 
 from sidecar.core.decision import Decision
 from sidecar.core.limits import Claim
 from sidecar.core.record import AuditRecord
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True):
     """A token's right to one server under one policy (None: no policy, so every call is denied)."""
 
     id: str
@@ -31,7 +32,7 @@ class Visible:
 class DecisionPoint(Protocol):
     """Where policy is decided: OPA."""
 
-    async def decide(self, query: bytes) -> Decision:
+    def decide(self, query: bytes) -> Awaitable[Decision]:
         """The decision on one query document (`core.query`). Raises: DecisionError."""
         ...
 
@@ -40,8 +41,7 @@ class DecisionPoint(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(msgspec.Struct, frozen=True):
     """Claims held while upstream works: one (key, window_start, window_end, amount) per counter taken.
 
     Units: window bounds are whole seconds since the Unix epoch, end exclusive; amounts exact decimals as text.
@@ -50,8 +50,7 @@ class Reservation:
     taken: tuple[tuple[str, int, int, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True):
     """No claim was taken; `claims[index]` is the first that would pass its maximum."""
 
     index: int
@@ -154,8 +153,7 @@ class Grants(Protocol):
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """One message on a stream.
 
     `data` is its JSON text (empty for a priming event or a comment); `raw` the bytes of the whole
@@ -175,8 +173,7 @@ async def let_go(stream: AsyncGenerator[Any, None]) -> None:
     await stream.aclose()
 
 
-@dataclass(slots=True)
-class Reply:
+class Reply(msgspec.Struct):
     """An upstream's answer to one message.
 
     Exactly one of these holds: `body` (whole, may be empty), `events` (an event stream), or `chunks`
@@ -197,8 +194,7 @@ class Reply:
             await let_go(self.chunks)
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True):
     """One message on its way to an upstream: the client's own bytes and its allowlisted headers.
 
     `session` is the upstream's own session id, or None; `method` and `id` are as judged. A message
@@ -216,7 +212,7 @@ class Outgoing:
 class Upstream(Protocol):
     """The MCP server behind us."""
 
-    async def send(self, message: Outgoing) -> Reply:
+    def send(self, message: Outgoing) -> Awaitable[Reply]:
         """Forwards one message. Raises: Unreachable (nothing was sent), TimedOut, Broken."""
         ...
 

@@ -3,9 +3,11 @@
 Imports core, ports, errors and visibility; no adapter. Source: mcp-gateway.md G17, G19, G22, G25, G26, G51.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from sidecar.core import denial
 from sidecar.errors import Broken, DecisionError, SidecarError, TimedOut, UpstreamError
@@ -17,8 +19,7 @@ JSON_HEADERS: Headers = ((b"content-type", b"application/json"),)
 _LINE_BYTES = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Addressee:
+class Addressee(msgspec.Struct, frozen=True):
     """Whom an answer is for: the caller, its era, and the id of its request (None where there is none)."""
 
     caller: Caller
@@ -90,9 +91,9 @@ class Relay:
             except SidecarError as error:
                 self._warn(error)
 
-    async def _guard(self, data: bytes, to: Addressee) -> bytes:
+    def _guard(self, data: bytes, to: Addressee) -> Awaitable[bytes]:
         caller = to.caller
-        return await self._visibility.guard(data, caller.grant, caller.asker, modern=to.modern, id_raw=to.id_raw)
+        return self._visibility.guard(data, caller.grant, caller.asker, modern=to.modern, id_raw=to.id_raw)
 
 
 def failure(error: SidecarError, id_raw: bytes | None) -> Reply:

@@ -65,7 +65,7 @@ class Visibility:
         Source: mcp-gateway.md G26, G27.
         """
         key = (grant, modern)
-        if id_raw is not None and (known := self._known(key, data, id_raw)) is not None:
+        if self._cache and id_raw is not None and (known := self._known(key, data, id_raw)) is not None:
             return known
         found = listing.read(data)
         if found is None:

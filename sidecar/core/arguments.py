@@ -69,7 +69,7 @@ def reaches_prototype(members: dict[str, Json]) -> bool:
 
 def in_range(text: str) -> bool:
     """Whether a JSON number has at most 100 significant digits and a scientific exponent of at most ±1000."""
-    if len(text) <= _DIGITS and text.isdigit():
+    if len(text) <= _DIGITS and "e" not in text and "E" not in text:
         return True
     mantissa, _, exponent = text.replace("E", "e").partition("e")
     whole, _, fraction = mantissa.lstrip("-").partition(".")

@@ -1,7 +1,7 @@
 """Which HTTP headers pass, by name. Reads no values but those of Connection. Source: mcp-gateway.md G18."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
 Pair = tuple[bytes, bytes]
 
@@ -18,15 +18,16 @@ _PARAM = b"mcp-param-"
 _breaks_line = re.compile(rb"[\r\n\0]").search
 
 
-def forwardable(headers: Iterable[Pair]) -> list[Pair]:
-    """The request headers that go to the upstream, names in lower case, order kept.
+def forwardable(headers: Mapping[bytes, Sequence[bytes]]) -> list[Pair]:
+    """The request headers (lower-case name → values in order) that go to the upstream.
 
     A header named in Connection stays behind (hop by hop), and so does one whose value would end its line.
     """
-    pairs = [(name.lower(), value) for name, value in headers]
-    hop = {token.strip().lower() for name, value in pairs if name == b"connection" for token in value.split(b",")}
+    hop = {token.strip().lower() for value in headers.get(b"connection", ()) for token in value.split(b",")}
     return [
         (name, value)
-        for name, value in pairs
-        if (name in REQUEST or name.startswith(_PARAM)) and name not in hop and not _breaks_line(value)
+        for name, values in headers.items()
+        if (name in REQUEST or name.startswith(_PARAM)) and name not in hop
+        for value in values
+        if not _breaks_line(value)
     ]

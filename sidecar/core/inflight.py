@@ -7,15 +7,15 @@ Source: mcp-gateway.md G32.
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 _KEPT = 10_000
 _Key: TypeAlias = tuple[str, str, int]
 
 
-@dataclass(slots=True, eq=False)
-class Flight:
+class Flight(msgspec.Struct, eq=False):
     """One request on its way. `doubtful`: an error in answer to it does not prove that it did not run."""
 
     grant: str

@@ -5,11 +5,13 @@ No sockets and no policy. Source: mcp-gateway.md G7–G9, G49, G54.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import _lru_cache_wrapper, lru_cache
+from typing import TypeVar
 
 from sidecar.errors import SidecarError, UnknownGrant, WrongServer
 from sidecar.ports import Grant, Grants
 
+T = TypeVar("T")
 RequestHeaders = Mapping[bytes, list[bytes]]
 
 _NO_HEADER: list[bytes] = []
@@ -50,7 +52,7 @@ class Guard:
     def place(self, headers: RequestHeaders) -> None:
         """Host and Origin are ours (DNS rebinding, foreign pages). Raises: RequestRefused (421, 403)."""
         host = headers.get(b"host", _NO_HEADER)
-        if len(host) != 1 or not ("*" in self.hosts or _without_port(host[0]) in self.hosts):
+        if len(host) != 1 or not ("*" in self.hosts or _short(_name, host[0]) in self.hosts):
             raise RequestRefused(421, "This Host is not served here; add it to allowed_hosts.")
         for origin in headers.get(b"origin", _NO_HEADER):
             if origin.decode("latin-1") not in self.origins:
@@ -87,7 +89,7 @@ class Guard:
 
     def _post(self, headers: RequestHeaders) -> None:
         content_type = headers.get(b"content-type", _NO_HEADER)
-        if len(content_type) != 1 or not _is_json(content_type[0]):
+        if len(content_type) != 1 or not _short(_is_json, content_type[0]):
             raise RequestRefused(415, "Content-Type must be application/json, in UTF-8.")
         if headers.get(b"content-encoding", [b"identity"]) != [b"identity"]:
             raise RequestRefused(415, "Content-Encoding is not supported.")
@@ -98,13 +100,21 @@ class Guard:
             raise too_large(self.body_limit_bytes)
 
 
-def _without_port(host: bytes) -> str:
+def _short(read: "_lru_cache_wrapper[T]", value: bytes) -> T:
+    """What `read` makes of a header's value, looked up if that is short: clients send few different ones."""
+    return read(value) if len(value) <= _SHORT else read.__wrapped__(value)
+
+
+@lru_cache(maxsize=256)
+def _name(host: bytes) -> str:
+    """The host without its port."""
     name = host.decode("latin-1").lower()
     if name.startswith("["):
         return name[1:].partition("]")[0]
     return name.partition(":")[0]
 
 
+@lru_cache(maxsize=256)
 def _is_json(content_type: bytes) -> bool:
     """Whether a reader of this type reads what we read: another charset, such as UTF-7, would make it another call."""
     essence, *parameters = (part.strip().lower() for part in content_type.split(b";"))
@@ -112,19 +122,13 @@ def _is_json(content_type: bytes) -> bool:
 
 
 def _accepts(headers: RequestHeaders, wanted: bytes) -> bool:
-    for value in headers.get(b"accept", _NO_HEADER):
-        if wanted in (_accepted(value) if len(value) <= _SHORT else _named(value)):
-            return True
-    return False
+    return any(wanted in _short(_named, value) for value in headers.get(b"accept", _NO_HEADER))
 
 
+@lru_cache(maxsize=256)
 def _named(accept: bytes) -> frozenset[bytes]:
     """Which of our two types an Accept header names."""
     named = {part.partition(b";")[0].strip() for part in accept.lower().split(b",")}
     return frozenset(
         wanted for wanted in (_JSON, _EVENTS) if named & {wanted, wanted.partition(b"/")[0] + b"/*", b"*/*"}
     )
-
-
-_accepted = lru_cache(maxsize=256)(_named)
-"""`_named`, kept: clients send few different ones."""

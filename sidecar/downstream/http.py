@@ -1,21 +1,22 @@
-"""The gateway as a Streamable HTTP server (ASGI): one endpoint per MCP server.
+"""The gateway as a Streamable HTTP server: one endpoint per MCP server.
 
 What a request must be is checked in `guard`; what is decided, in `exchange`; here are only HTTP's own manners.
 Source: mcp-gateway.md G7–G9, G19–G24, G49, G50.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 
 from sidecar.core import denial, sse
 from sidecar.core.headers import forwardable
 from sidecar.core.query import Asker
 from sidecar.core.record import AuditRecord
-from sidecar.downstream import asgi
 from sidecar.downstream.guard import Guard, RequestHeaders, RequestRefused
 from sidecar.downstream.pages import Pages
+from sidecar.downstream.request import Answering, Head, Whole, Writer
 from sidecar.downstream.sessions import Sessions
-from sidecar.errors import GrantError, SidecarError, StoreError
+from sidecar.errors import SidecarError, StoreError
 from sidecar.exchange import Exchange
 from sidecar.judgement import Caller
 from sidecar.ports import AuditLog, Clock, Event, Grant, Reply
@@ -27,7 +28,7 @@ _ASKERS = 10_000
 
 
 class Gateway:
-    """The ASGI application. `doors` maps a path to a server's name and its exchange."""
+    """What answers HTTP requests. `doors` maps a path to a server's name and its exchange."""
 
     def __init__(
         self,
@@ -47,51 +48,75 @@ class Gateway:
         self._audit = audit
         self._clock = clock
         self._warn = warn
-        self._bodies = asgi.Bodies(guard.body_limit_bytes)
-        self._hangups = asgi.Hangups()
         self._askers: dict[Grant, Asker] = {}
 
-    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
-        if scope["type"] != "http":
-            return
-        headers: dict[bytes, list[bytes]] = {}
-        for name, value in scope["headers"]:
-            headers.setdefault(name, []).append(value)
-        method: str = scope["method"]
-        server, grant = "", ""
-        try:
-            self._guard.place(headers)
-            door = self._doors.get(scope["path"])
-            if door is None or scope["raw_path"] != scope["path"].encode():
-                status, page = await self._pages.page(scope["path"], headers)
-                await asgi.write(send, status, [_JSON], page)
-                return
-            server, exchange = door
-            known, fault = self._known(headers, server)
-            grant = known.id
-            caller = self._caller(headers if fault is None else {}, known)
-            self._guard.form(method, headers)
-            if fault is not None and method != "POST":
-                raise RequestRefused(503, "The grants cannot be read now; try again later.")
-            body = await self._bodies.read(receive) if method == "POST" else b""
-        except (RequestRefused, GrantError) as error:
-            await self._refuse(error, method, server, grant, send)
-            return
-        forwarded = forwardable(scope["headers"])
-        if fault is not None:
-            await self._send(exchange.unjudged(body, caller, headers, fault), caller, send)
-        elif method == "POST":
-            answering = self._answer(exchange.handle(body, caller, headers, forwarded), caller, send)
-            await self._hangups.answer(answering, receive)
-        elif method == "GET":
-            await self._hangups.answer(self._answer(exchange.listen(caller, forwarded), caller, send), receive)
-        else:
-            await self._answer(exchange.end(caller, forwarded), caller, send)
+    @property
+    def body_limit_bytes(self) -> int:
+        """The largest body that is read."""
+        return self._guard.body_limit_bytes
 
-    async def _answer(self, replying: Awaitable[Reply], caller: Caller, send: asgi.Send) -> None:
-        await self._send(await replying, caller, send)
+    def admit(self, head: Head) -> Answering:
+        """How a request will be answered, which its head alone decides. Raises: RequestRefused, GrantError."""
+        headers = head.headers
+        self._guard.place(headers)
+        door = self._doors.get(head.path)
+        if door is None:
+            return partial(self._page, head)
+        head.server, exchange = door
+        known, fault = self._known(headers, head.server)
+        head.grant = known.id
+        caller = self._caller(headers if fault is None else {}, known)
+        self._guard.form(head.method, headers)
+        if fault is None:
+            return partial(_ANSWERS[head.method], self, exchange, caller, headers)
+        if head.method != "POST":
+            raise RequestRefused(503, "The grants cannot be read now; try again later.")
+        return partial(self._unjudged, exchange, caller, headers, fault)
 
-    async def _send(self, reply: Reply, caller: Caller, send: asgi.Send) -> None:
+    def refuse(self, head: Head | None, error: SidecarError) -> Whole:
+        """The answer to a request that is not admitted; its refusal is told and, of a message, recorded."""
+        status = getattr(error, "http_status", 400)
+        self._warn(error)
+        if head is not None and head.method == "POST":
+            self._record(head, error)
+        headers = [_JSON]
+        if status == 401:
+            headers.append((b"www-authenticate", b"Bearer"))
+        if status == 405:
+            headers.append((b"allow", b"POST, GET, DELETE"))
+        return status, headers, denial.error(b"null", -32600, str(error))
+
+    async def _page(self, head: Head, _body: bytes, writer: Writer) -> None:
+        status, page = await self._pages.page(head.path, head.headers)
+        await writer.write(status, [_JSON], page)
+
+    async def _post(
+        self, exchange: Exchange, caller: Caller, headers: RequestHeaders, body: bytes, writer: Writer
+    ) -> None:
+        await self._send(await exchange.handle(body, caller, headers, forwardable(headers)), caller, writer)
+
+    async def _get(
+        self, exchange: Exchange, caller: Caller, headers: RequestHeaders, _body: bytes, writer: Writer
+    ) -> None:
+        await self._send(await exchange.listen(caller, forwardable(headers)), caller, writer)
+
+    async def _delete(
+        self, exchange: Exchange, caller: Caller, headers: RequestHeaders, _body: bytes, writer: Writer
+    ) -> None:
+        await self._send(await exchange.end(caller, forwardable(headers)), caller, writer)
+
+    async def _unjudged(
+        self,
+        exchange: Exchange,
+        caller: Caller,
+        headers: RequestHeaders,
+        fault: StoreError,
+        body: bytes,
+        writer: Writer,
+    ) -> None:
+        await self._send(exchange.unjudged(body, caller, headers, fault), caller, writer)
+
+    async def _send(self, reply: Reply, caller: Caller, writer: Writer) -> None:
         headers = [
             (name, self._sessions.wrap(value.decode("latin-1"), caller.grant.id).encode("latin-1"))
             if name == _SESSION
@@ -100,11 +125,11 @@ class Gateway:
         ]
         if reply.events is not None:
             kept = [pair for pair in headers if pair[0] not in (b"content-type", b"x-accel-buffering")]
-            await asgi.stream(send, reply.status, [*kept, *_EVENT_STREAM], _frames(reply.events))
+            await writer.stream(reply.status, [*kept, *_EVENT_STREAM], _frames(reply.events))
         elif reply.chunks is not None:
-            await asgi.stream(send, reply.status, headers, reply.chunks)
+            await writer.stream(reply.status, headers, reply.chunks)
         else:
-            await asgi.write(send, reply.status, headers, reply.body or b"")
+            await writer.write(reply.status, headers, reply.body or b"")
 
     def _known(self, headers: RequestHeaders, server: str) -> tuple[Grant, StoreError | None]:
         """Whose request it is; with an error, nobody knows: the store that holds the grants does not answer."""
@@ -128,34 +153,26 @@ class Gateway:
             raise RequestRefused(404, "No such session; initialize again.")
         return Caller(grant, asker, session)
 
-    async def _refuse(self, error: SidecarError, method: str, server: str, grant: str, send: asgi.Send) -> None:
-        status = getattr(error, "http_status", 400)
-        self._warn(error)
-        if method == "POST":
-            self._audit.append(
-                AuditRecord(
-                    at=self._clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-                    server=server,
-                    grant=grant,
-                    method="",
-                    tool="",
-                    argument_keys=(),
-                    policy="",
-                    revision="",
-                    outcome="refused",
-                    rule="",
-                    message=str(error),
-                    cause=error.code,
-                )
+    def _record(self, head: Head, error: SidecarError) -> None:
+        self._audit.append(
+            AuditRecord(
+                at=self._clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                server=head.server,
+                grant=head.grant,
+                method="",
+                tool="",
+                argument_keys=(),
+                policy="",
+                revision="",
+                outcome="refused",
+                rule="",
+                message=str(error),
+                cause=error.code,
             )
-        headers = [_JSON]
-        if status == 401:
-            headers.append((b"www-authenticate", b"Bearer"))
-        if status == 405:
-            headers.append((b"allow", b"POST, GET, DELETE"))
-        if status in (400, 408, 413, 417):
-            headers.append((b"connection", b"close"))
-        await asgi.write(send, status, headers, denial.error(b"null", -32600, str(error)))
+        )
+
+
+_ANSWERS = {"POST": Gateway._post, "GET": Gateway._get, "DELETE": Gateway._delete}
 
 
 async def _frames(events: AsyncGenerator[Event, None]) -> AsyncGenerator[bytes, None]:

@@ -1,32 +1,15 @@
-"""A socket and an HTTP server on it, until told to stop. Knows no MCP."""
+"""A socket and the connections on it, until told to stop. Knows no MCP."""
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
-import uvicorn
-
+from sidecar.downstream import connection
 from sidecar.downstream.connection import Connection
+from sidecar.downstream.request import Service
 
 _BACKLOG = 2048
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers (the command line has its own), and telling when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+_POLL_S = 0.01
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -35,28 +18,27 @@ def bind(host: str, port: int) -> socket.socket:
     return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
 
 
-async def serve(app: Any, listening: socket.socket, started: Callable[[], None], *, grace_s: int) -> None:
+async def serve(service: Service, listening: socket.socket, started: Callable[[], None], *, grace_s: float) -> None:
     """Serves until cancelled; then answers what is under way within `grace_s`, and returns."""
-    config = uvicorn.Config(
-        app,
-        http=Connection,
-        ws="none",
-        proxy_headers=False,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        timeout_graceful_shutdown=grace_s,
-        timeout_keep_alive=75,
-        h11_max_incomplete_event_size=None,
-    )
-    server = _Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    loop = asyncio.get_running_loop()
+    connections: set[Connection] = set()
+    server = await loop.create_server(lambda: Connection(service, connections), sock=listening, backlog=_BACKLOG)
     try:
-        await server.listening.wait()
         started()
-        await asyncio.shield(serving)
+        while True:
+            await asyncio.sleep(connection.SWEEP_S)
+            for one in tuple(connections):
+                one.sweep(loop.time())
     except asyncio.CancelledError:
-        server.should_exit = True
-        await serving
+        server.close()
+        await _wind_up(connections, loop.time() + grace_s)
+
+
+async def _wind_up(connections: set[Connection], until: float) -> None:
+    loop = asyncio.get_running_loop()
+    answers = {task for one in tuple(connections) if (task := one.stop()) is not None}
+    while connections and loop.time() < until:  # noqa: ASYNC110 - the last moments, once
+        await asyncio.sleep(_POLL_S)
+    for one in tuple(connections):
+        one.abort()
+    await asyncio.gather(*answers, return_exceptions=True)

@@ -5,6 +5,7 @@ notification (initialized, a changed root) or an answer counts on what was sent 
 """
 
 import asyncio
+from collections.abc import Awaitable
 from contextvars import ContextVar
 
 from sidecar.ports import Headers, Outgoing, Reply, Upstream
@@ -70,12 +71,12 @@ class InTurn:
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
 
-    async def send(self, message: Outgoing) -> Reply:
+    def send(self, message: Outgoing) -> Awaitable[Reply]:
         """Forwards one message. Raises: UpstreamError."""
         turn = _turn.get()
         if turn is not None:
             turn.release()
-        return await self._upstream.send(message)
+        return self._upstream.send(message)
 
     async def listen(self, headers: Headers, session: str | None) -> Reply:
         """As the upstream's. Raises: UpstreamError."""

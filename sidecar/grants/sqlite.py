@@ -10,7 +10,7 @@ from sidecar.errors import StoreError
 from sidecar.grants import token as tokens
 from sidecar.ports import Grant
 
-FRESH_S = 0.001
+FRESH_S = 0.02
 
 _VALID = "SELECT token_hash, id, server, policy FROM grants WHERE revoked_at IS NULL"
 _PUT = """
@@ -36,7 +36,7 @@ class SqliteGrants:
     """The port `Grants` over one database, and the verbs of `regate grants`, which wait in place.
 
     Valid grants are held in memory. Whether any process has changed them is asked before a token is
-    resolved, unless it was asked within the last millisecond: a revocation counts from then on. One of
+    resolved, unless it was asked within the last 20 milliseconds: so long may a revocation take to count. One of
     these per `Database`: SQLite does not tell a connection of its own changes.
     """
 

@@ -83,20 +83,28 @@ class HttpUpstream:
         self._http.close()
 
     def _head(self, headers: Headers, session: str | None) -> bytes:
-        ours = self._credentials()
-        taken = {name for name, _ in ours} | {_SESSION}
-        kept = (pair for pair in headers if pair[0] not in taken)
-        lines = [b"%b: %b\r\n" % pair for pair in (*kept, *ours)]
-        if session is not None:
-            lines.append(b"%b: %b\r\n" % (_SESSION, session.encode("latin-1")))
-        return b"".join(lines)
+        ours = dict(self._credentials())
+        head = b""
+        for pair in headers:
+            if pair[0] not in ours and pair[0] != _SESSION:
+                head += b"%b: %b\r\n" % pair
+        for pair in ours.items():
+            head += b"%b: %b\r\n" % pair
+        return head if session is None else b"%b%b: %b\r\n" % (head, _SESSION, session.encode("latin-1"))
 
     async def _reply(self, response: Response, *, endless: bool) -> Reply:
-        if any(pair[0] in _UNCODED and pair[1].lower() != _UNCODED[pair[0]] for pair in response.headers):
-            response.close()
-            raise Broken("The server compressed its answer although it was asked not to.")
-        headers = [pair for pair in response.headers if pair[0] in RESPONSE]
-        if response.header(b"content-type").lower().startswith(b"text/event-stream"):
+        headers = []
+        content_type = b""
+        for pair in response.headers:
+            name, value = pair
+            if name in RESPONSE:
+                headers.append(pair)
+                if name == b"content-type":
+                    content_type = content_type or value
+            elif name in _UNCODED and value.lower() != _UNCODED[name]:
+                response.close()
+                raise Broken("The server compressed its answer although it was asked not to.")
+        if content_type.lower().startswith(b"text/event-stream"):
             return Reply(response.status, headers, events=self._events(response))
         if response.body is None and endless:
             return Reply(response.status, headers, chunks=response.chunks(self._idle_s))

@@ -79,7 +79,20 @@ def test_headers_of_the_client_stay_behind(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/mcp/", "//mcp", "/mcp%2F", "/%6dcp", "/mcp/../mcp", "/mcp;x", "/MCP", "/mcp/up/", "/mcp/%75p", "/mcp%00"]
+    "path",
+    [
+        "/mcp/",
+        "//mcp",
+        "/mcp%2F",
+        "/%6dcp",
+        "/mcp/../mcp",
+        "/mcp;x",
+        "/MCP",
+        "/mcp/up/",
+        "/mcp/%75p",
+        "/mcp%00",
+        "/mcp#f",
+    ],
 )
 def test_path_that_only_looks_like_the_endpoint_is_not_found(scene: Scene, path: str) -> None:
     head = scene.head(f"POST {path} HTTP/1.1", f"content-length: {len(ALLOWED)}", "connection: close")
@@ -87,7 +100,7 @@ def test_path_that_only_looks_like_the_endpoint_is_not_found(scene: Scene, path:
     assert scene.rogue.seen == []
 
 
-@pytest.mark.parametrize("path", ["/mcp?x=/../", "/mcp#f", "/mcp/up", "http://elsewhere/mcp"])
+@pytest.mark.parametrize("path", ["/mcp?x=/../", "/mcp/up", "http://elsewhere/mcp"])
 def test_path_that_is_the_endpoint_reaches_the_one_upstream_url(scene: Scene, path: str) -> None:
     head = scene.head(f"POST {path} HTTP/1.1", f"content-length: {len(ALLOWED)}", "connection: close")
     assert scene.raw(head.encode() + b"\r\n" + ALLOWED).startswith(b"HTTP/1.1 200")

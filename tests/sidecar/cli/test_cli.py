@@ -350,7 +350,7 @@ def test_help_into_a_closed_pipe_says_nothing() -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    heavy = ("structlog", "uvicorn", "msgspec", "httpx", "sqlite3", "yaml", "rich", "translator", "sidecar.settings")
+    heavy = ("structlog", "uvloop", "msgspec", "httpx", "sqlite3", "yaml", "rich", "translator", "sidecar.settings")
     program = (
         "import sys; from sidecar import cli; code = cli.main(['run', '--help']); "
         f"sys.exit(', '.join(name for name in {heavy} if name in sys.modules) or code)"

@@ -19,7 +19,7 @@ from sidecar.core.limits import Claim
 from sidecar.counters.sqlite import SqliteCounters
 from sidecar.database import Database, open_database
 from sidecar.errors import StoreError
-from sidecar.ports import Reservation
+from sidecar.ports import Refused, Reservation
 from tests.contract.counters import ENDED, INSIDE, SUITE, WINDOW, Check, claim, stands_at
 from tests.fakes import FakeCounters
 
@@ -52,6 +52,32 @@ async def test_reserve_reopened_store_goes_on(tmp_path: Path) -> None:
         await counters.reserve([claim()])
         assert await stands_at(counters, expected)
         await database.close()
+
+
+async def test_reserve_one_by_one_as_exactly_as_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.database.ALONE_S", 0)
+    database = open_database(tmp_path, "state")
+    counters = SqliteCounters(database)
+    answers = [await counters.reserve([claim(amount="0.1", most="0.35")]) for _ in range(4)]
+    assert [type(answer) for answer in answers] == [Reservation, Reservation, Reservation, Refused]
+    assert answers[0] == Reservation((("k", WINDOW, WINDOW + 60, "0.1"),))
+    assert stored(tmp_path) == {("k", WINDOW): "0.3"}
+    assert isinstance(await counters.reserve([claim("new", "2", "1")]), Refused)
+    assert set(stored(tmp_path)) == {("k", WINDOW)}
+    await database.close()
+
+
+async def test_reserve_alone_sum_that_cannot_be_exact_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.database.ALONE_S", 0)
+    database = open_database(tmp_path, "state")
+    counters = SqliteCounters(database)
+    await counters.reserve([claim(amount="1e1000", most="1e1001")])
+    with pytest.raises(StoreError, match="exactly"):
+        await counters.reserve([claim(amount="1e-4000", most="1e1001")])
+    assert Decimal(stored(tmp_path)["k", WINDOW]) == Decimal("1e1000")
+    await database.close()
 
 
 async def test_reserve_two_gateways_share_every_count(tmp_path: Path) -> None:
@@ -95,7 +121,7 @@ from pathlib import Path
 from sidecar.core.limits import Claim
 from sidecar.counters.sqlite import SqliteCounters
 from sidecar.database import Database, open_database
-from sidecar.ports import Reservation
+from sidecar.ports import Refused, Reservation
 
 async def one(counters, times):
     claims = [Claim("k", 0, 60, Decimal(1), Decimal(500))]
@@ -170,6 +196,7 @@ async def test_reserve_cancelled_before_its_turn_not_counted(counters: SqliteCou
 
 
 async def test_reserve_all_cancelled_nothing_written(counters: SqliteCounters) -> None:
+    await counters.reserve([claim(most="0")])
     task = asyncio.ensure_future(counters.reserve([claim()]))
     asyncio.get_running_loop().call_soon(task.cancel)
     with pytest.raises(asyncio.CancelledError):

@@ -1,39 +1,68 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
 import pytest
 
 from sidecar.downstream import connection, listener
+from sidecar.downstream.guard import RequestRefused
+from sidecar.downstream.request import Answering, Head, Whole, Writer
+from sidecar.errors import SidecarError
 
 GET = b"GET /x HTTP/1.1\r\nhost: h\r\n\r\n"
+POST = b"POST /x HTTP/1.1\r\nhost: h\r\ncontent-length: 1\r\n\r\n%b"
 CHUNKED = b"POST /x HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 class App:
-    """Reads a body, then answers once it may; keeps the headers and who hung up."""
+    """Answers a request once it may; keeps what it was asked and who hung up."""
+
+    body_limit_bytes = 400_000
 
     def __init__(self) -> None:
         self.asked, self.may, self.gone = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.headers: dict[bytes, list[bytes]] = {}
+        self.bodies: list[bytes] = []
+        self.refused: list[str] = []
+        self.refusal: RequestRefused | None = None
+        self.chunks: list[bytes] | None = None
+        self.error: Exception | None = None
 
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    def admit(self, head: Head) -> Answering:
+        if self.error is not None and head.path == "/admit":
+            raise self.error
+        if self.refusal is not None:
+            raise self.refusal
+        self.headers = head.headers
+        return self.answer
+
+    def refuse(self, head: Head | None, error: SidecarError) -> Whole:
+        self.refused.append("" if head is None else head.path)
+        return getattr(error, "http_status", 400), [], b"no"
+
+    async def answer(self, body: bytes, writer: Writer) -> None:
+        self.bodies.append(body)
         self.asked.set()
-        while (await receive()).get("more_body"):
-            pass
-        self.headers = scope["headers"]
-        watching = asyncio.create_task(self.watch(receive))
-        await self.may.wait()
-        watching.cancel()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-        await send({"type": "http.response.body", "body": b"hi"})
+        try:
+            await self.may.wait()
+        except asyncio.CancelledError:
+            self.gone.set()
+            raise
+        if self.error is not None:
+            raise self.error
+        if self.chunks is None:
+            await writer.write(200, [], b"hi")
+        else:
+            await writer.stream(200, [(b"a", b"b")], self.parts())
 
-    async def watch(self, receive: Any) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            continue
-        self.gone.set()
-        self.may.set()
+    async def parts(self) -> AsyncGenerator[bytes, None]:
+        for chunk in self.chunks or ():
+            yield chunk
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "SWEEP_S", 0.01)
 
 
 @asynccontextmanager
@@ -135,14 +164,16 @@ async def test_trailers_are_no_headers(together: bool) -> None:
     async with dialled(app) as (reader, writer):
         writer.write(CHUNKED)
         if not together:
-            await app.asked.wait()
+            await writer.drain()
+            await asyncio.sleep(0)
         writer.write(b"1\r\nx\r\n0\r\ncontent-type: other\r\n\r\n")
         await reader.readuntil(b"hi")
-    assert b"content-type" not in dict(app.headers)
+    assert b"content-type" not in app.headers
+    assert app.bodies == [b"x"]
 
 
 @pytest.mark.parametrize("behind", [b"", GET], ids=["alone", "pipelined"])
-async def test_hang_up_is_told_to_the_request_under_way(behind: bytes) -> None:
+async def test_hang_up_cancels_the_answer_under_way(behind: bytes) -> None:
     app = App()
     async with dialled(app) as (_, writer):
         writer.write(GET + behind)
@@ -151,11 +182,220 @@ async def test_hang_up_is_told_to_the_request_under_way(behind: bytes) -> None:
         await app.gone.wait()
 
 
-async def test_upgrade_is_answered_and_not_spoken_of(caplog: pytest.LogCaptureFixture) -> None:
+async def test_upgrade_is_answered_and_ends_the_connection(caplog: pytest.LogCaptureFixture) -> None:
     app = App()
     app.may.set()
     async with dialled(app) as (reader, writer):
-        writer.write(b"GET /x HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
-        await reader.readuntil(b"hi")
-    assert (b"upgrade", b"websocket") in app.headers
+        writer.write(b"GET /x HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n" + GET)
+        assert (await reader.read()).endswith(b"hi")
+    assert app.headers[b"upgrade"] == [b"websocket"]
+    assert len(app.bodies) == 1
     assert not caplog.records
+
+
+async def test_requests_in_one_piece_are_answered_in_order_one_at_a_time() -> None:
+    app = App()
+    async with dialled(app) as (reader, writer):
+        writer.write(b"".join(POST % (b"%d" % number) for number in range(5)) + b"POST /x HTTP/1.1\r\nhost: h\r\n")
+        await app.asked.wait()
+        assert app.bodies == [b"0"]
+        app.may.set()
+        for _ in range(5):
+            await reader.readuntil(b"hi")
+        writer.write(b"content-length: 1\r\n\r\n5")
+        await reader.readuntil(b"hi")
+    assert app.bodies == [b"%d" % number for number in range(6)]
+
+
+async def test_request_whose_body_comes_after_the_answer_before_it() -> None:
+    app = App()
+    async with dialled(app) as (reader, writer):
+        writer.write(GET + (POST % b"7")[:-1])
+        await app.asked.wait()
+        app.may.set()
+        await reader.readuntil(b"hi")
+        writer.write(b"7")
+        await reader.readuntil(b"hi")
+    assert app.bodies == [b"", b"7"]
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+async def test_many_requests_in_one_piece_are_all_answered(size: int) -> None:
+    app = App()
+    app.may.set()
+    async with dialled(app) as (reader, writer):
+        one = b"POST /x HTTP/1.1\r\nhost: h\r\ncontent-length: %d\r\n\r\n%b" % (size, b"x" * size)
+        writer.write(one * 60)
+        for _ in range(60):
+            await reader.readuntil(b"hi")
+    assert app.bodies == [b"x" * size] * 60
+
+
+@pytest.mark.parametrize("body", [b"", b"12"], ids=["incomplete", "complete"])
+async def test_refusal_of_a_request_behind_another_waits_for_its_turn(body: bytes) -> None:
+    app = App()
+    async with dialled(app) as (reader, writer):
+        writer.write(GET + b"POST /x HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\n" + body)
+        await app.asked.wait()
+        app.refusal = RequestRefused(413, "too long")
+        app.may.set()
+        answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhiHTTP/1.1 413 ")
+    assert answer.endswith(b"connection: close\r\n\r\nno")
+    assert app.bodies == [b""]
+
+
+async def test_body_too_long_behind_another_request_waits_for_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(App, "body_limit_bytes", 3)
+    app = App()
+    async with dialled(app) as (reader, writer):
+        writer.write(GET + (POST % b"1")[:-1].replace(b"length: 1", b"length: 9") + b"12345")
+        await app.asked.wait()
+        app.may.set()
+        answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhiHTTP/1.1 413 ")
+    assert app.bodies == [b""]
+
+
+async def test_refusal_of_a_whole_request_keeps_the_connection() -> None:
+    app = App()
+    app.may.set()
+    app.refusal = RequestRefused(401, "who?")
+    async with dialled(app) as (reader, writer):
+        writer.write(POST % b"1")
+        assert b"connection" not in await reader.readuntil(b"no")
+        app.refusal = None
+        writer.write(POST % b"2")
+        await reader.readuntil(b"hi")
+    assert app.bodies == [b"2"]
+
+
+async def test_refusal_before_the_body_is_there_reaches_a_client_that_goes_on_sending() -> None:
+    app = App()
+    app.refusal = RequestRefused(401, "who?")
+    async with dialled(app) as (reader, writer):
+        writer.write(b"POST /x HTTP/1.1\r\nhost: h\r\ncontent-length: 200000\r\n\r\n")
+        for _ in range(20):
+            writer.write(b"x" * 10_000)
+            await writer.drain()
+        answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert answer.endswith(b"connection: close\r\n\r\nno")
+    assert app.refused == ["/x"]
+
+
+async def test_refused_client_that_stays_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "LINGER_S", 0.02)
+    app = App()
+    app.refusal = RequestRefused(413, "too long")
+    async with dialled(app) as (reader, writer):
+        writer.write(b"POST /x HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\n")
+        await reader.read()
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0)
+    assert app.refused == ["/x"]
+
+
+async def test_late_body_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "BODY_S", 0.02)
+    async with dialled(App()) as (reader, writer):
+        writer.write((POST % b"1")[:-1])
+        assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+
+
+async def test_kept_connection_without_a_request_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "KEPT_S", 0.02)
+    app = App()
+    app.may.set()
+    async with dialled(app) as (reader, writer):
+        writer.write(GET)
+        with suppress(ConnectionError):
+            assert (await reader.read()).endswith(b"hi")
+
+
+@pytest.mark.parametrize("rest", [b"", GET], ids=["alone", "behind"])
+async def test_what_is_no_request_is_refused_after_what_came_before(rest: bytes) -> None:
+    app = App()
+    app.may.set()
+    async with dialled(app) as (reader, writer):
+        writer.write(rest + b"what is this\r\n\r\n")
+        answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 200 " if rest else b"HTTP/1.1 400 ")
+    assert app.refused == ([] if rest else [""])
+
+
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+async def test_stream_is_chunked_where_the_client_knows_that(version: bytes) -> None:
+    app = App()
+    app.may.set()
+    app.chunks = [b"one", b"", b"two"]
+    async with dialled(app) as (reader, writer):
+        writer.write(b"GET /x HTTP/%b\r\nhost: h\r\nconnection: close\r\n\r\n" % version)
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    assert (b"transfer-encoding: chunked" in head) is (version == b"1.1")
+    assert body == (b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n" if version == b"1.1" else b"onetwo")
+
+
+async def test_client_that_does_not_read_holds_up_its_own_answers_only() -> None:
+    app = App()
+    app.may.set()
+    app.chunks = [b"x" * 1_000_000] * 40
+    async with dialled(app) as (reader, writer):
+        writer.write(b"GET /x HTTP/1.0\r\nhost: h\r\n\r\n")
+        await app.asked.wait()
+        assert len((await reader.read()).partition(b"\r\n\r\n")[2]) == 40_000_000
+
+
+@pytest.mark.parametrize("path", [b"/x", b"/admit"])
+async def test_fault_of_ours_is_answered_without_its_text(path: bytes) -> None:
+    seen: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: seen.append(context["exception"]))
+    app = App()
+    app.may.set()
+    app.error = ZeroDivisionError("secret")
+    async with dialled(app) as (reader, writer):
+        writer.write(GET.replace(b"/x", path))
+        answer = b""
+        with suppress(ConnectionError):
+            answer = await reader.read()
+    assert answer == (
+        b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        if path == b"/x"
+        else b""
+    )
+    assert len(seen) == 1
+
+
+async def test_fault_of_ours_amid_a_stream_cuts_the_connection() -> None:
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+
+    class Breaks(App):
+        async def parts(self) -> AsyncGenerator[bytes, None]:
+            yield b"one"
+            raise ZeroDivisionError
+
+    app = Breaks()
+    app.may.set()
+    app.chunks = []
+    async with dialled(app) as (reader, writer):
+        writer.write(GET)
+        answer = b""
+        with suppress(ConnectionError):
+            answer = await reader.read()
+    assert b"0\r\n\r\n" not in answer
+
+
+async def test_header_of_an_answer_that_would_end_its_line_is_not_sent() -> None:
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+
+    class Splits(App):
+        async def answer(self, body: bytes, writer: Writer) -> None:
+            await writer.stream(200, [(b"a", b"b\r\nset-cookie: c")], self.parts())
+
+    async with dialled(Splits()) as (reader, writer):
+        writer.write(GET)
+        with suppress(ConnectionError):
+            assert b"set-cookie" not in await reader.read()

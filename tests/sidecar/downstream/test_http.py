@@ -11,10 +11,11 @@ import pytest
 import pytest_asyncio
 
 from sidecar.core.inventory import Inventory
-from sidecar.downstream import listener
+from sidecar.downstream import connection, listener
 from sidecar.downstream.guard import Guard
 from sidecar.downstream.http import Gateway
 from sidecar.downstream.pages import Pages
+from sidecar.downstream.request import Answering, Head, Whole
 from sidecar.downstream.sessions import Sessions
 from sidecar.errors import SidecarError, StoreError, Unreachable
 from sidecar.exchange import Exchange
@@ -132,9 +133,15 @@ class Stage:
     port = 0
     gateway: Gateway
 
+    @property
+    def body_limit_bytes(self) -> int:
+        return self.gateway.body_limit_bytes
 
-async def staged(scope: Any, receive: Any, send: Any) -> None:
-    await Stage.gateway(scope, receive, send)
+    def admit(self, head: Head) -> Answering:
+        return self.gateway.admit(head)
+
+    def refuse(self, head: Head | None, error: SidecarError) -> Whole:
+        return self.gateway.refuse(head, error)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
@@ -142,7 +149,7 @@ async def stage() -> AsyncIterator[None]:
     with listener.bind("127.0.0.1", 0) as listening:
         Stage.port = listening.getsockname()[1]
         ready = asyncio.Event()
-        server = asyncio.create_task(listener.serve(staged, listening, ready.set, grace_s=0))
+        server = asyncio.create_task(listener.serve(Stage(), listening, ready.set, grace_s=0))
         async with asyncio.timeout(10):
             await ready.wait()
         yield
@@ -347,9 +354,7 @@ async def test_body_is_bounded(length: int, is_chunked: bool) -> None:
 async def test_body_that_is_slow_is_refused_and_the_connection_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk()
     head = b"".join(b"%b: %b\r\n" % (name.encode(), value.encode()) for name, value in HEADERS.items())
-    gateway = desk.gateway()
-    monkeypatch.setattr(gateway._bodies, "_span_s", 0.01)
-    monkeypatch.setattr(desk, "gateway", lambda: gateway)
+    monkeypatch.setattr(connection, "BODY_S", 0.01)
     async with serving(desk):
         for begun in (b"", b"{"):
             answer = await desk.raw(
@@ -522,14 +527,11 @@ async def test_queries_kept_per_grant_are_bounded(monkeypatch: pytest.MonkeyPatc
     await test_each_grant_is_asked_for_under_its_own_policy()
 
 
-async def test_connection_that_is_no_http_request_is_left_alone() -> None:
-    sent: list[Any] = []
-
-    async def send(event: Any) -> None:
-        sent.append(event)
-
-    async def receive() -> Any:
-        raise AssertionError
-
-    await Desk().gateway()({"type": "websocket"}, receive, send)
-    assert sent == []
+async def test_bytes_that_are_no_request_are_refused_in_json_and_told() -> None:
+    desk = Desk()
+    async with serving(desk):
+        answer = await desk.raw(b"HELO\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["message"] == "This is not an HTTP request."
+    assert [error.code for error in desk.warned] == ["request_refused"]
+    assert desk.tape == []

@@ -137,7 +137,7 @@ def test_resolve_change_by_another_process_seen_next_time(tmp_path: Path, grants
     assert grants.resolve(token) is None
 
 
-def test_resolve_two_gateways_agree_within_a_millisecond(
+def test_resolve_two_gateways_agree_within_20_milliseconds(
     tmp_path: Path, grants: SqliteGrants, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
@@ -148,12 +148,12 @@ def test_resolve_two_gateways_agree_within_a_millisecond(
     assert [store.resolve(token) for store in (grants, far)] == [Grant("alice", "bank", None)] * 2
     far.revoke("alice")
     assert far.resolve(token) is None
-    now[0] += 0.0011
+    now[0] += 0.0201
     assert grants.resolve(token) is None
     other.close_now()
 
 
-def test_resolve_many_in_a_millisecond_store_asked_once(
+def test_resolve_many_in_20_milliseconds_store_asked_once(
     database: Database, grants: SqliteGrants, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sidecar.grants.sqlite.time.monotonic", lambda: 100.0)

@@ -89,6 +89,37 @@ async def test_decide_calls_that_wait_share_the_next_question(tmp_path: Path) ->
         assert max(count for _, count in scripted.asked) == 64
 
 
+async def test_decide_caller_who_gives_up_leaves_the_lane_to_those_who_wait(tmp_path: Path) -> None:
+    async with asyncio.timeout(10), peer(tmp_path / "s", allow_all) as (scripted, client):
+        scripted.go.clear()
+        deciding = [asyncio.create_task(client.decide(b"{}")) for _ in range(4)]
+        await scripted.first.wait()
+        deciding[0].cancel()
+        deciding[2].cancel()
+        scripted.go.set()
+        outcomes = await asyncio.gather(*deciding, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [
+            asyncio.CancelledError,
+            Decision,
+            asyncio.CancelledError,
+            Decision,
+        ]
+        assert scripted.asked[-1] == ("decisions", 2)
+        assert (await client.decide(b"{}")).outcome == "allow"
+
+
+async def test_decide_all_who_wait_give_up_and_the_lane_is_free(tmp_path: Path) -> None:
+    async with asyncio.timeout(10), peer(tmp_path / "s", allow_all) as (scripted, client):
+        scripted.go.clear()
+        deciding = [asyncio.create_task(client.decide(b"{}")) for _ in range(3)]
+        await scripted.first.wait()
+        for each in deciding:
+            each.cancel()
+        await asyncio.gather(*deciding, return_exceptions=True)
+        scripted.go.set()
+        assert (await client.decide(b"{}")).outcome == "allow"
+
+
 async def test_decide_large_calls_do_not_hold_small_ones(tmp_path: Path) -> None:
     async with peer(tmp_path / "s", allow_all) as (scripted, client):
         await asyncio.gather(decide_all(client, 2, 100_000), decide_all(client, 2))

@@ -176,6 +176,22 @@ async def test_silent_server_is_timed_out(tmp_path: Path) -> None:
             await client.request(REQUEST, timeout_s=0.05)
 
 
+async def test_late_answer_is_timed_out_beside_requests_that_have_more_time(tmp_path: Path) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with asyncio.timeout(5), serving(tmp_path / "s", handler) as client:
+        patient = asyncio.create_task(client.request(REQUEST, timeout_s=100))
+        endless = asyncio.create_task(client.request(REQUEST, timeout_s=None))
+        await asyncio.sleep(0)
+        with pytest.raises(TimedOut):
+            await client.request(REQUEST, timeout_s=0.05)
+        assert not patient.done()
+        assert not endless.done()
+        client.close()
+        assert {type(error) for error in await asyncio.gather(patient, endless, return_exceptions=True)} == {Broken}
+
+
 async def test_stream_gone_silent_is_timed_out(tmp_path: Path) -> None:
     handler, _ = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello")
     async with serving(tmp_path / "s", handler) as client:

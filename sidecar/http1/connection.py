@@ -1,14 +1,8 @@
-"""An HTTP/1.1 client for the call path: keep-alive connections over TCP, TLS or a unix socket.
-
-Only what the call path needs: POST, GET and DELETE of bytes at hand, answers whole or streamed. No redirects,
-no proxies, no decompression, no cookies. Everything off the hot path uses httpx.
-"""
+"""One connection to a server: a request written, its answer read, whole or as it comes. Knows no pool."""
 
 import asyncio
-import ssl
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
 from typing import cast
 
 import httptools
@@ -19,23 +13,13 @@ _HIGH_WATER_BYTES = 256 * 1024
 _HEADER_LIMIT_BYTES = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where to connect: a unix socket path, or host and port with TLS or without."""
-
-    host: str = "localhost"
-    port: int = 0
-    tls: ssl.SSLContext | None = None
-    socket_path: str | None = None
-
-
 class Response:
     """Status, lower-case headers, and a body that is whole (`body`) or still arriving (`chunks`)."""
 
     __slots__ = ("_connection", "body", "headers", "status")
 
     def __init__(
-        self, status: int, headers: list[tuple[bytes, bytes]], body: bytes | None, connection: "_Connection | None"
+        self, status: int, headers: list[tuple[bytes, bytes]], body: bytes | None, connection: "Connection | None"
     ) -> None:
         self.status = status
         self.headers = headers
@@ -83,107 +67,33 @@ class Response:
             self._connection = None
 
 
-class Client:
-    """A pool of keep-alive connections to one origin; one request at a time on each.
-
-    Units: `connect_timeout_s` bounds the connection, `idle_s` how long an unused one is kept.
-    """
-
-    def __init__(self, origin: Origin, *, connect_timeout_s: float = 10.0, idle_s: float = 3.0) -> None:
-        self._origin = origin
-        self._connect_timeout_s = connect_timeout_s
-        self._idle_s = idle_s
-        self._idle: deque[_Connection] = deque()
-        self._all: set[_Connection] = set()
-        self._closed = False
-
-    async def request(self, data: bytes, *, timeout_s: float | None, retry_stale: bool = False) -> Response:
-        """Sends one whole request (head and body) and returns its answer once the head is there.
-
-        `timeout_s` bounds the time to the head. `retry_stale` sends again on a fresh connection when a kept one
-        closed without a byte: only for questions that may be asked twice.
-        Raises: Unreachable (nothing was sent), TimedOut, Broken (sent; may have run).
-        """
-        connection = self._reusable()
-        kept = connection is not None
-        if connection is None:
-            connection = await self._connect()
-        try:
-            return await connection.exchange(data, timeout_s)
-        except Broken:
-            if not (kept and retry_stale and connection.silent):
-                raise
-        fresh = await self._connect()
-        return await fresh.exchange(data, timeout_s)
-
-    def close(self) -> None:
-        """Closes every connection; requests under way end as Broken."""
-        self._closed = True
-        for connection in list(self._all):
-            connection.abort()
-
-    def _reusable(self) -> "_Connection | None":
-        idle = self._idle
-        oldest = asyncio.get_running_loop().time() - self._idle_s
-        while idle and idle[0].idle_since < oldest:
-            idle.popleft().abort()
-        while idle:
-            connection = idle.pop()
-            if connection.usable:
-                return connection
-        return None
-
-    async def _connect(self) -> "_Connection":
-        if self._closed:
-            raise Unreachable("The connection pool is closed.")
-        loop = asyncio.get_running_loop()
-        origin = self._origin
-
-        def factory() -> _Connection:
-            return _Connection(self._park, self._all.discard)
-
-        try:
-            async with asyncio.timeout(self._connect_timeout_s):
-                if origin.socket_path is not None:
-                    _, connection = await loop.create_unix_connection(factory, origin.socket_path)
-                else:
-                    _, connection = await loop.create_connection(
-                        factory, origin.host, origin.port, ssl=origin.tls, server_hostname=_server_name(origin)
-                    )
-        except TimeoutError as error:
-            raise Unreachable(f"No connection within {self._connect_timeout_s:g} s.") from error
-        except OSError as error:
-            raise Unreachable(f"No connection: {error.strerror or type(error).__name__}.") from error
-        self._all.add(connection)
-        return connection
-
-    def _park(self, connection: "_Connection") -> None:
-        if self._closed:
-            connection.abort()
-        else:
-            self._idle.append(connection)
-
-
-def _server_name(origin: Origin) -> str | None:
-    return origin.host if origin.tls is not None else None
-
-
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One connection. Between two requests it is parked with its pool."""
 
-    def __init__(self, park: Callable[["_Connection"], None], forget: Callable[["_Connection"], None]) -> None:
+    # fmt: off
+    __slots__ = (
+        "_body", "_body_bytes", "_broken", "_complete", "_forget", "_head_done", "_header_bytes", "_headers",
+        "_interim", "_keeps_alive", "_late_at", "_loop", "_park", "_parser", "_paused", "_reader", "_status",
+        "_streaming", "_timeout_s", "_transport", "_waiter", "idle_since", "silent",
+    )
+    # fmt: on
+
+    def __init__(self, park: Callable[["Connection"], None], forget: Callable[["Connection"], None]) -> None:
         self._park = park
         self._forget = forget
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[Response] | None = None
         self._reader: asyncio.Future[None] | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._late_at = 0.0
+        self._timeout_s: float | None = None
         self.idle_since = 0.0
         self.silent = True
         self._begin()
 
     def _begin(self) -> None:
-        self._parser = httptools.HttpResponseParser(self)
+        self._status = 0
         self._headers: list[tuple[bytes, bytes]] = []
         self._header_bytes = 0
         self._body: deque[bytes] = deque()
@@ -210,7 +120,9 @@ class _Connection(asyncio.Protocol):
         self.silent = True
         waiter: asyncio.Future[Response] = self._loop.create_future()
         self._waiter = waiter
-        timer = None if timeout_s is None else self._loop.call_later(timeout_s, self._late, waiter, timeout_s)
+        self._timeout_s = timeout_s
+        if timeout_s is not None:
+            self._late_at = self._loop.time() + timeout_s
         transport.write(data)
         try:
             return await waiter
@@ -221,8 +133,17 @@ class _Connection(asyncio.Protocol):
         finally:
             if self._waiter is waiter:
                 self._waiter = None
-            if timer is not None:
-                timer.cancel()
+
+    def look(self, now: float) -> bool:
+        """Gives up an answer that is late at this time of the loop; whether one is still waited for."""
+        waiter = self._waiter
+        if waiter is None or waiter.done() or self._timeout_s is None:
+            return False
+        if now < self._late_at:
+            return True
+        waiter.set_exception(TimedOut(f"No answer within {self._timeout_s:g} s."))
+        self.abort()
+        return False
 
     async def next_chunk(self, timeout_s: float | None) -> bytes | None:
         """The next part of a streamed body, or None at its end. Raises: Broken, TimedOut."""
@@ -344,11 +265,6 @@ class _Connection(asyncio.Protocol):
             self._paused = False
         self.idle_since = self._loop.time()
         self._park(self)
-
-    def _late(self, waiter: "asyncio.Future[Response]", timeout_s: float) -> None:
-        if not waiter.done():
-            waiter.set_exception(TimedOut(f"No answer within {timeout_s:g} s."))
-            self.abort()
 
     def _fail(self, message: str) -> None:
         if self._broken is None and not self._complete:

@@ -1,0 +1,132 @@
+"""An HTTP/1.1 request on its way in, and the bytes of its answer. No sockets, and no MCP. Source: RFC 9112."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from http import HTTPStatus
+from typing import Protocol
+
+import httptools
+
+from sidecar.errors import SidecarError
+
+Pairs = list[tuple[bytes, bytes]]
+Whole = tuple[int, Pairs, bytes]
+"""A status, headers and a body."""
+
+FINAL = frozenset({400, 408, 413, 417})
+"""The statuses of refusals after which a connection is of no more use."""
+
+_BODILESS = frozenset({204, 304})
+_CHUNKED = b"transfer-encoding: chunked\r\n"
+_STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+
+
+class Head:
+    """A request's head. `headers` are lower-case name → values in order; `path` is as sent, without the query.
+
+    `server` and `grant` are filled in by the service as they become known.
+    """
+
+    __slots__ = ("grant", "headers", "method", "path", "server")
+
+    def __init__(self, method: str, path: str, headers: dict[bytes, list[bytes]]) -> None:
+        self.method = method
+        self.path = path
+        self.headers = headers
+        self.server = ""
+        self.grant = ""
+
+
+class Writer(Protocol):
+    """Takes one answer. Both return when the client has taken nearly all of it, and fail when it is gone."""
+
+    async def write(self, status: int, headers: Pairs, body: bytes) -> None:
+        """Sends a whole answer."""
+        ...
+
+    async def stream(self, status: int, headers: Pairs, chunks: AsyncGenerator[bytes, None]) -> None:
+        """Sends an answer as it comes, each part at once."""
+        ...
+
+
+Answering = Callable[[bytes, Writer], Awaitable[None]]
+"""Answers one admitted request: its whole body, and where the answer goes."""
+
+
+class Service(Protocol):
+    """What answers requests."""
+
+    @property
+    def body_limit_bytes(self) -> int:
+        """The largest body."""
+        ...
+
+    def admit(self, head: Head) -> Answering:
+        """How a request will be answered once its body is there. Raises: SidecarError, which `refuse` will tell."""
+        ...
+
+    def refuse(self, head: Head | None, error: SidecarError) -> Whole:
+        """The answer to a request that is not admitted; without a head, to what is no request."""
+        ...
+
+
+NO_HEAD = Head("", "", {})
+
+
+class Request:
+    """One request while it arrives, and until it is its turn."""
+
+    # fmt: off
+    __slots__ = (
+        "answering", "begun", "body", "complete", "head", "is_chunkable", "keeps_alive", "refusal", "size_bytes",
+    )
+    # fmt: on
+
+    def __init__(self, head: Head, *, is_1_1: bool) -> None:
+        self.head = head
+        self.is_chunkable = is_1_1
+        self.keeps_alive = is_1_1
+        self.begun = False
+        self.answering: Answering | None = None
+        self.refusal: Whole | None = None
+        self.body: list[bytes] = []
+        self.size_bytes = 0
+        self.complete = False
+
+
+def path(target: bytes) -> str:
+    """The path of a request's target, as it was sent."""
+    if not target.startswith(b"/"):
+        try:
+            target = httptools.parse_url(target).path or b""
+        except httptools.HttpParserInvalidURLError:
+            return ""
+    return target.partition(b"?")[0].decode("latin-1")
+
+
+def whole(status: int, headers: Pairs, body: bytes, request: Request) -> bytes:
+    """The bytes of a whole answer."""
+    if status in _BODILESS:
+        return _head(status, headers, b"", request)
+    head = _head(status, headers, b"content-length: %d\r\n" % len(body), request)
+    return head if request.head.method == "HEAD" else head + body
+
+
+def begin(status: int, headers: Pairs, request: Request) -> bytes:
+    """The head of an answer whose body comes in parts."""
+    return _head(status, headers, _CHUNKED if request.is_chunkable else b"", request)
+
+
+def _head(status: int, headers: Pairs, framing: bytes, request: Request) -> bytes:
+    """An answer's head. Raises: ValueError for a header that would end its line."""
+    lines = [_STATUS.get(status) or b"HTTP/1.1 %d \r\n" % status]
+    for pair in headers:
+        lines.append(b"%b: %b\r\n" % pair)
+    if framing:
+        lines.append(framing)
+    if not request.keeps_alive:
+        lines.append(b"connection: close\r\n")
+    lines.append(b"\r\n")
+    head = b"".join(lines)
+    if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
+        raise ValueError("a header of the answer holds a line break")
+    return head

@@ -1,0 +1,51 @@
+import pytest
+
+from sidecar.downstream.request import Head, Request, begin, path, whole
+
+
+def request(method: str = "GET", *, is_1_1: bool = True) -> Request:
+    return Request(Head(method, "/", {}), is_1_1=is_1_1)
+
+
+@pytest.mark.parametrize(
+    ("target", "wanted"),
+    [
+        (b"/mcp/s", "/mcp/s"),
+        (b"/mcp/s?token=x", "/mcp/s"),
+        (b"/mcp/%73", "/mcp/%73"),
+        (b"/mcp/s#x", "/mcp/s#x"),
+        (b"/\xff", "/\xff"),
+        (b"http://host:1/mcp/s?x", "/mcp/s"),
+        (b"http://host", ""),
+        (b"*", "*"),
+        (b"host:443", ""),
+        (b"", ""),
+    ],
+)
+def test_path_is_what_was_sent_without_the_query(target: bytes, wanted: str) -> None:
+    assert path(target) == wanted
+
+
+def test_whole_says_its_length_and_whether_the_connection_stays() -> None:
+    assert whole(418, [(b"a", b"b")], b"hello", request()) == (
+        b"HTTP/1.1 418 I'm a Teapot\r\na: b\r\ncontent-length: 5\r\n\r\nhello"
+    )
+    assert whole(799, [], b"", request(is_1_1=False)) == (
+        b"HTTP/1.1 799 \r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    )
+
+
+def test_whole_has_no_body_where_there_must_be_none() -> None:
+    assert whole(200, [], b"hello", request("HEAD")).endswith(b"content-length: 5\r\n\r\n")
+    assert whole(204, [], b"hello", request()) == b"HTTP/1.1 204 No Content\r\n\r\n"
+
+
+def test_begin_is_chunked_for_those_who_know() -> None:
+    assert begin(200, [], request()) == b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    assert begin(200, [], request(is_1_1=False)) == b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("value", [b"a\r\nb: c", b"a\nb", b"a\rb"])
+def test_head_with_a_value_that_ends_its_line_is_not_made(value: bytes) -> None:
+    with pytest.raises(ValueError, match="line break"):
+        whole(200, [(b"a", value)], b"", request())
