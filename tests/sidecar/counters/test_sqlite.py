@@ -195,8 +195,8 @@ async def test_reserve_cancelled_before_its_turn_not_counted(counters: SqliteCou
     assert await stands_at(counters, "2")
 
 
-async def test_reserve_all_cancelled_nothing_written(counters: SqliteCounters) -> None:
-    await counters.reserve([claim(most="0")])
+async def test_reserve_all_cancelled_nothing_written(counters: SqliteCounters, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.database.ALONE_S", 1e9)
     task = asyncio.ensure_future(counters.reserve([claim()]))
     asyncio.get_running_loop().call_soon(task.cancel)
     with pytest.raises(asyncio.CancelledError):
