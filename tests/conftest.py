@@ -7,6 +7,12 @@ import pytest
 from sidecar.opa import binary
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--calls", type=int, default=0, help="how many generated calls two opinions are compared on  [default: a few]"
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "opa_path" in getattr(item, "fixturenames", ()):

@@ -1,7 +1,7 @@
 """Windows, amounts and counter keys: a decision's limits → claims. No clock: `now` is given."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact
 from functools import lru_cache
 
@@ -10,6 +10,8 @@ import msgspec
 from sidecar.core.decision import Limit, Window
 
 _SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
 _EXACT = Context(prec=4096, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[Inexact])
 
 
@@ -31,6 +33,11 @@ def window_s(window: Window) -> int:
     return window if isinstance(window, int) else _SECONDS[window]
 
 
+def epoch_s(now: datetime) -> int:
+    """Whole seconds since the Unix epoch, rounded down. A float would round up, the further from the epoch the more."""
+    return (now - _EPOCH) // _SECOND
+
+
 def add(left: Decimal, right: Decimal) -> Decimal:
     """The exact sum. Raises: decimal.Inexact beyond 4,096 digits, never a rounded answer."""
     return _EXACT.add(left, right)
@@ -47,7 +54,7 @@ def claims(limits: Sequence[Limit], server: str, grant: str, session: str | None
     Windows are aligned to the Unix epoch, which for minute, hour and day is the UTC calendar.
     Source: policy-semantics section 7 (identity, windows, amounts).
     """
-    at = int(now.timestamp() // 1)
+    at = epoch_s(now)
     made = []
     for limit in limits:
         length = window_s(limit.window)

@@ -1,5 +1,6 @@
 """(ToolCall, policy, grant) → the OPA input document. The arguments are spliced in as the bytes that are forwarded."""
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -7,6 +8,10 @@ import msgspec
 _json = msgspec.json.Encoder().encode
 _APPROVED = b',"approval":{"state":"granted"}'
 _REFUSED = b',"approval":{"state":"refused"}'
+
+_long_exponent = re.compile(rb"[eE][+-]?[0-9]{7}").search
+_PIECE = re.compile(rb'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*')
+_is_zero = re.compile(rb"-?0(?:\.0+)?[eE].*").fullmatch
 
 
 class Asker:
@@ -31,10 +36,17 @@ class Asker:
 
         `approved` is a person's answer to exactly this call: yes, no, or none (None).
         """
-        judged = b',"args":' + arguments if fault is None else b',"args_fault":' + _json(fault)
+        judged = b',"args":' + _askable(arguments) if fault is None else b',"args_fault":' + _json(fault)
         answer = b"" if approved is None else _APPROVED if approved else _REFUSED
         return b'%b,"tool":%b%b%b}' % (self._head, _json(tool), judged, answer)
 
     def visible(self, tools: Sequence[str]) -> bytes:
         """The query for the visible ones among a list's names."""
         return b'%b,"tools":%b}' % (self._head, _json(list(tools)))
+
+
+def _askable(arguments: bytes) -> bytes:
+    """The arguments without what OPA cannot read: a zero may have an exponent beyond any number's bounds."""
+    if not _long_exponent(arguments):
+        return arguments
+    return _PIECE.sub(lambda piece: b"0" if _is_zero(piece[0]) else piece[0], arguments)

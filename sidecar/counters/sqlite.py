@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TypeAlias
 
-from sidecar.core.limits import Claim, add, subtract
+from sidecar.core.limits import Claim, add, epoch_s, subtract
 from sidecar.database import Cursor, Database
 from sidecar.errors import StoreError
 from sidecar.ports import Refused, Reservation
@@ -70,7 +70,7 @@ class SqliteCounters:
 
     async def rollback(self, reservation: Reservation, now: datetime) -> None:
         """Gives a reservation back to windows that have not ended, never below zero. Raises: StoreError."""
-        at = now.timestamp()
+        at = epoch_s(now)
         taken = [entry for entry in reservation.taken if at < entry[2]]
         if taken:
             await self._database.transact(lambda cursor: _give_back(cursor, taken))

@@ -53,6 +53,11 @@ def test_claims_window_start_is_inclusive_and_its_end_exclusive() -> None:
     assert before.window_end == after.window_start == int(midnight.timestamp())
 
 
+def test_claims_last_microsecond_of_a_window_is_inside_however_far_the_year() -> None:
+    (claim,) = claims([limit(window="minute")], "s", "g", None, datetime(9000, 1, 1, 0, 0, 59, 999_999, UTC))
+    assert claim.window_start == datetime(9000, 1, 1, tzinfo=UTC).timestamp()
+
+
 def test_claims_instant_of_another_zone_is_the_same_window() -> None:
     local = NOW.astimezone(timezone(timedelta(hours=9)))
     assert claims([limit()], "s", "g", None, local) == claims([limit()], "s", "g", None, NOW)

@@ -58,3 +58,11 @@ def test_query_without_policy_says_null() -> None:
 def test_visible_query_holds_the_names_in_order() -> None:
     query = json.loads(ASKER.visible(("b", "a")))
     assert query == {"policy": "p", "server": "s", "grant": "g", "tools": ["b", "a"]}
+
+
+def test_zero_with_an_exponent_that_opa_cannot_read_is_asked_as_zero() -> None:
+    arguments = (
+        rb'{"0e99999999": "\"0e99999999", "a": [-0.00E-99999999, 0e99999999,10e2], "b": 0.0e7, "c": "1e9999999"}'
+    )
+    asked = Asker(policy=None, server="s", grant="g").call("t", arguments)
+    assert rb'"args":{"0e99999999": "\"0e99999999", "a": [0, 0,10e2], "b": 0, "c": "1e9999999"}' in asked
