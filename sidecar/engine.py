@@ -88,6 +88,7 @@ class Engine:
     process: OpaProcess
     binary: Path
     tally: Tally
+    in_force: Callable[[str], tuple[str, bytes] | None]
 
 
 @asynccontextmanager
@@ -154,6 +155,7 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
             process=process,
             binary=path,
             tally=tally,
+            in_force=reload.in_force,
         )
 
 

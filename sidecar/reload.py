@@ -68,6 +68,12 @@ class PolicyReload:
         self.loaded_at = self._now()
         return bundle
 
+    def in_force(self, policy: str) -> tuple[str, bytes] | None:
+        """The revision of a policy that is in force, and its document. None: there is no such policy."""
+        if self._active is None or self._bundle is None or policy not in self._active:
+            return None
+        return self._bundle.policies[policy].revision, self._active[policy]
+
     async def run(self) -> None:
         """Checks the files twice a second until it is cancelled."""
         while True:

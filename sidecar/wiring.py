@@ -135,7 +135,23 @@ def _pages(settings: Settings, parts: Engine, tools: Tools, url: str, started: d
         state = await parts.health()
         return state.ready, health.status(state, about, servers, parts.tally.document(), datetime.now(UTC))
 
-    return Pages(ready, status, operator_token.encode())
+    def policy(id_: str) -> Mapping[str, Any] | None:
+        known = parts.in_force(id_)
+        if known is None:
+            return None
+        revision, document = known
+        return {
+            "version": __version__,
+            "id": id_,
+            "revision": revision,
+            "approval_map": settings.policies[id_].approval_map,
+            "document": document.decode(),
+            "grants": [
+                {"id": name, "server": grant.server} for name, grant in settings.grants.items() if grant.policy == id_
+            ],
+        }
+
+    return Pages(ready, status, policy, operator_token.encode())
 
 
 def _lines(parts: Engine, tools: Tools, auth: bool) -> dict[str, list[tuple[str, str]] | None]:

@@ -51,6 +51,8 @@ TRANSLATOR_CALLERS = {
     "sidecar/cli/fmt.py",
     "sidecar/cli/schema.py",
     "sidecar/cli/build.py",
+    "sidecar/cli/explain.py",
+    "sidecar/cli/explanations.py",
     "sidecar/cli/findings.py",
     "sidecar/cli/merging.py",
     *(path.as_posix() for path in MODULES if path.parts[:2] == ("sidecar", "proving")),

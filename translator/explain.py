@@ -69,10 +69,11 @@ def _ifs(guards: list[Guard]) -> Iterator[str]:
 
 
 def _all_of(guard: Guard) -> str:
-    return " and ".join(map(_condition, guard.conditions))
+    return " and ".join(map(condition, guard.conditions))
 
 
-def _condition(condition: Condition) -> str:
+def condition(condition: Condition) -> str:
+    """A condition as a person would write it: `args.amount > 500`."""
     path = _visible(path_text(condition.path))
     if condition.op is Op.EXISTS:
         return f"{path} is {'given' if condition.value else 'absent'}"

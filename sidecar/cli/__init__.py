@@ -15,7 +15,22 @@ from typing import Annotated, Any
 import typer
 
 from sidecar import __version__
-from sidecar.cli import approvals, audit, build, check, fmt, grants, merging, opa, schema, serve, status, stdio, trial
+from sidecar.cli import (
+    approvals,
+    audit,
+    build,
+    check,
+    explain,
+    fmt,
+    grants,
+    merging,
+    opa,
+    schema,
+    serve,
+    status,
+    stdio,
+    trial,
+)
 from sidecar.cli.terminal import note, printable, say
 from sidecar.errors import CannotDecide, SidecarError
 
@@ -51,7 +66,7 @@ def application() -> typer.Typer:
     """The command line, ready to be run or to be documented."""
     app = _group(epilog="Example:  regate run --policy policy.json -- npx -y some-server")
     app.callback()(_regate)
-    for module in (serve, stdio, check, fmt, schema, merging, build, trial, status, opa):
+    for module in (serve, stdio, check, fmt, schema, merging, build, trial, explain, status, opa):
         module.add(app)
     for name, module, help_ in (
         ("grants", grants, "Make, list and revoke the tokens that clients of `regate serve` use."),

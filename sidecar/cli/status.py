@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sidecar import __version__
+from sidecar.cli import operator
 from sidecar.cli.terminal import FormatOption, StateOption, note, printable, say, state_directory
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ Examples:
 
 Exit code 0: every gateway found is ready; 1: none runs, or one is not ready.
 """
-_ANSWER_S = 5.0
 
 
 def add(app: typer.Typer) -> None:
@@ -53,22 +53,9 @@ def status(state: StateOption = None, output: FormatOption = "text") -> None:
 
 def _ask(gateway: "Gateway", token: str) -> dict[str, Any] | None:
     """What a gateway says of itself, or None after telling that it says nothing we understand."""
-    import http.client
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(gateway.url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_ANSWER_S)
-    try:
-        connection.request("GET", "/status", headers={"Authorization": f"Bearer {token}"})
-        answer = connection.getresponse()
-        body = answer.read()
-        document = json.loads(body) if answer.status == 200 else None
-    except (OSError, http.client.HTTPException, ValueError):
-        document = None
-    finally:
-        connection.close()
-    if not isinstance(document, dict) or document.get("version") != __version__:
-        why = "is of another version" if isinstance(document, dict) else "does not tell its status; look at its log"
+    document = operator.asked(gateway.url, token, "/status")
+    if document is None or document.get("version") != __version__:
+        why = "is of another version" if document is not None else "does not tell its status; look at its log"
         note(f"regate: the gateway with process id {gateway.pid} {why}.")
         return None
     return document

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from sidecar.core.limits import Claim, add, epoch_s, subtract
-from sidecar.database import Cursor, Database
+from sidecar.database import Cursor, Database, Reader
 from sidecar.errors import StoreError
 from sidecar.ports import Refused, Reservation
 
@@ -79,6 +79,12 @@ class SqliteCounters:
         """Removes a few windows that ended long ago. The time is the claims' own, so no clock is asked."""
         purged = self._database.transact(lambda cursor: cursor.execute(_PURGE, (ended_before, PURGE_ROWS)))
         purged.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+def standing(store: Reader, asked: Sequence[Claim]) -> list[Decimal]:
+    """What the counters of these claims stand at in the claims' windows; nothing is taken. Raises: StoreError."""
+    found = [store.read(_READ, (claim.key, claim.window_start)) for claim in asked]
+    return [Decimal(rows[0][0]) if rows else _ZERO for rows in found]
 
 
 class _Round:

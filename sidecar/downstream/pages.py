@@ -9,17 +9,20 @@ from typing import Any
 from sidecar.downstream.guard import RequestHeaders
 
 Document = Callable[[], Awaitable[tuple[bool, Mapping[str, Any]]]]
+Policy = Callable[[str], Mapping[str, Any] | None]
+_POLICIES = "/policies/"
 
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """`/healthz` (the process answers), `/readyz` (calls can be served) and `/status` (operator only).
+    """`/healthz` (the process answers), `/readyz` (calls can be served); for the operator `/status`, `/policies/<id>`.
 
-    A document is (fine or not, its members); not fine is status 503.
+    A document is (fine or not, its members); not fine is status 503. `policy` tells what is in force under an id.
     """
 
     ready: Document
     status: Document
+    policy: Policy
     operator_token: bytes
 
     async def page(self, path: str, headers: RequestHeaders) -> tuple[int, bytes]:
@@ -32,6 +35,10 @@ class Pages:
         if path == "/status" and self._is_operator(headers):
             _, members = await self.status()
             return 200, _json(members)
+        if path.startswith(_POLICIES) and self._is_operator(headers):
+            known = self.policy(path.removeprefix(_POLICIES))
+            if known is not None:
+                return 200, _json(known)
         return 404, _json({"error": "Nothing is served here. MCP servers are at /mcp or /mcp/<server>."})
 
     def _is_operator(self, headers: RequestHeaders) -> bool:

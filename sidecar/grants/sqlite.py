@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sidecar.database import Cursor, Database
+from sidecar.database import Cursor, Database, Reader
 from sidecar.errors import StoreError
 from sidecar.grants import token as tokens
 from sidecar.ports import Grant
@@ -13,6 +13,7 @@ from sidecar.ports import Grant
 FRESH_S = 0.02
 
 _VALID = "SELECT token_hash, id, server, policy FROM grants WHERE revoked_at IS NULL"
+_LISTED = "SELECT id, server, policy, created_at, revoked_at FROM grants ORDER BY id"
 _PUT = """
 INSERT INTO grants (id, server, policy, token_hash, created_at) VALUES (?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%SZ'))
 ON CONFLICT (id) DO UPDATE SET server = excluded.server, policy = excluded.policy,
@@ -30,6 +31,11 @@ class Issued:
     policy: str | None
     created_at: str
     revoked_at: str | None
+
+
+def issued(store: Database | Reader) -> list[Issued]:
+    """All grants in the store, revoked ones included, by id. Raises: StoreError."""
+    return [Issued(*row) for row in store.read(_LISTED)]
 
 
 class SqliteGrants:
@@ -87,8 +93,7 @@ class SqliteGrants:
 
     def list(self) -> Sequence[Issued]:
         """All grants, revoked ones included, by id. Raises: StoreError."""
-        rows = self._database.read("SELECT id, server, policy, created_at, revoked_at FROM grants ORDER BY id")
-        return [Issued(*row) for row in rows]
+        return issued(self._database)
 
     def _change(self, write: Callable[[Cursor], bool]) -> bool:
         def change(cursor: Cursor) -> bool:

@@ -120,6 +120,32 @@ async def test_load_gives_the_bundle_and_publishes_nothing(policy: Path) -> None
     assert desk.rewind() == []
 
 
+async def test_document_in_force_is_the_last_that_was_published(tmp_path: Path) -> None:
+    """A file that is broken, or not published yet, is not in force."""
+    good, other = b'{"version": "1", "default": "deny"}', b'{"version": "1", "default": "allow"}'
+    (tmp_path / "p.json").write_bytes(good)
+    failing: list[Exception] = []
+
+    async def publish(bundle: Bundle) -> None:
+        if failing:
+            raise failing.pop()
+
+    kept = PolicyReload({"p": tmp_path / "p.json"}, translate, publish, lambda _: None, lambda _: None)
+    assert kept.in_force("p") is None
+    bundle = await kept.load()
+    assert kept.in_force("p") == (bundle.policies["p"].revision, good)
+    assert kept.in_force("q") is None
+    (tmp_path / "p.json").write_bytes(b"broken")
+    await kept.check_once()
+    assert kept.in_force("p") == (bundle.policies["p"].revision, good)
+    (tmp_path / "p.json").write_bytes(other)
+    failing.append(DecisionError("OPA is away."))
+    await kept.check_once()
+    assert kept.in_force("p") == (bundle.policies["p"].revision, good)
+    await kept.check_once()
+    assert kept.in_force("p") == (translate({"p": other}).policies["p"].revision, other)
+
+
 async def test_load_rejected_policy_is_raised(policy: Path) -> None:
     overwrite(policy, "bad one")
     desk = Desk(policy)

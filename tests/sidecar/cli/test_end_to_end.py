@@ -200,6 +200,37 @@ def test_run_serves_tells_its_status_and_stops_without_a_trace(number: signal.Si
 
 
 @pytest.mark.opa
+def test_explain_tells_the_running_gateways_policy_and_counters(place: Place) -> None:
+    document: dict[str, Any] = {"version": "1", "default": "deny", "tools": {"add": {}}}
+    document["tools"]["add"]["limits"] = [{"counter": "n", "window": "day", "max": 5, "increment_from": "args.a"}]
+    (place.folder / "policy.json").write_text(json.dumps(document), encoding="utf-8")
+    running = place.start(
+        "run", "--policy", "policy.json", "--listen", "127.0.0.1:0", "--ready-file", "ready.json", "--", *place.server
+    )
+    running.greeting()
+    (place.folder / "policy.json").write_text("broken", encoding="utf-8")
+    ready = json.loads((place.folder / "ready.json").read_text(encoding="utf-8"))
+    session, _ = _post(ready["url"], ready["token"], _message(1, "initialize", HANDSHAKE))
+    call = {"name": "add", "arguments": {"a": 3}}
+    _, answer = _post(ready["url"], ready["token"], _message(2, "tools/call", call), session)
+    assert answer["result"]["content"][0]["text"] == "did add"
+    (place.folder / "call.json").write_text(json.dumps(_message(3, "tools/call", call)), encoding="utf-8")
+    asked = ("explain", "policy", "call.json", "--gateway", ready["url"], "--format", "json")
+    for _ in range(2):
+        done = place.regate(*asked)
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        assert (found["outcome"], found["rule"]) == ("deny", "/tools/add/limits/n")
+        assert [(one["takes"], one["stands_at"], one["max"]) for one in found["counters"]] == [(3, 3, 5)]
+        assert found["would_pass"][0] == {"changes": ["args.a ≤ 2"], "arguments": {"a": 2}}
+    assert place.regate("explain", "other", "call.json", "--gateway", ready["url"]).returncode == 3
+    assert running.stop(signal.SIGTERM) == 0
+    done = place.regate(*asked)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert f"No gateway at {ready['url']} runs on the state directory" in done.stderr
+
+
+@pytest.mark.opa
 def test_stdio_speaks_mcp_only_and_ends_with_its_input(place: Place) -> None:
     running = place.start("stdio", "--policy", "policy.json", "--", *place.server)
     messages = [

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.core.limits import Claim
-from sidecar.counters.sqlite import SqliteCounters
-from sidecar.database import Database, open_database
+from sidecar.counters.sqlite import SqliteCounters, standing
+from sidecar.database import Database, Reader, open_database
 from sidecar.errors import StoreError
 from sidecar.ports import Refused, Reservation
 from tests.contract.counters import ENDED, INSIDE, SUITE, WINDOW, Check, claim, stands_at
@@ -95,8 +95,8 @@ import asyncio, os, signal, sys
 from decimal import Decimal
 from pathlib import Path
 from sidecar.core.limits import Claim
-from sidecar.counters.sqlite import SqliteCounters
-from sidecar.database import Database, open_database
+from sidecar.counters.sqlite import SqliteCounters, standing
+from sidecar.database import Database, Reader, open_database
 
 async def main():
     counters = SqliteCounters(open_database(Path(sys.argv[1]), "state"))
@@ -277,3 +277,14 @@ async def _follow(steps: list[Step], together: int, name: str, counters: SqliteC
         elif held:
             await model.rollback(held[step.back % len(held)], step.now)
             await counters.rollback(held[step.back % len(held)], step.now)
+
+
+async def test_standing_reads_what_was_taken_and_takes_nothing(counters: SqliteCounters, tmp_path: Path) -> None:
+    taken, other = claim("a", "3"), claim("b")
+    await counters.reserve([taken])
+    reader = Reader(tmp_path / "state.sqlite", "state")
+    try:
+        assert standing(reader, [taken, other, taken]) == [Decimal(3), Decimal(0), Decimal(3)]
+    finally:
+        reader.close()
+    assert await counters.reserve([taken]) == Reservation(((taken.key, taken.window_start, taken.window_end, "3"),))

@@ -111,7 +111,7 @@ class Desk:
             {"/mcp/s": ("s", exchange)},
             Guard(("127.0.0.1", "gate.example"), ("https://ok.example",), self.grants, {}, 1000),
             Sessions(KEY),
-            Pages(page, page, b"operator"),
+            Pages(page, page, lambda _: None, b"operator"),
             self.audit,
             FakeClock(),
             warn=self.warned.append,

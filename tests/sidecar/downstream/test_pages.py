@@ -14,7 +14,7 @@ def pages(*, fine: bool = True) -> Pages:
     async def status() -> tuple[bool, Mapping[str, Any]]:
         return fine, {"servers": ["s\u00e9"]}
 
-    return Pages(ready, status, b"operator")
+    return Pages(ready, status, {"p": {"document": "{}"}}.get, b"operator")
 
 
 async def test_healthz_answers_anybody() -> None:
@@ -44,3 +44,21 @@ async def test_other_path_is_not_found(path: str) -> None:
     status, body = await pages().page(path, {b"authorization": [b"Bearer operator"]})
     assert status == 404
     assert "error" in json.loads(body)
+
+
+async def test_policy_answers_the_operator() -> None:
+    status, body = await pages().page("/policies/p", {b"authorization": [b"Bearer operator"]})
+    assert (status, json.loads(body)) == (200, {"document": "{}"})
+
+
+@pytest.mark.parametrize("path", ["/policies/p", "/policies/q", "/policies/", "/policies"])
+@pytest.mark.parametrize("given", [[], [b"Bearer operato"]])
+async def test_policy_looks_absent_to_others(path: str, given: list[bytes]) -> None:
+    headers = {b"authorization": given} if given else {}
+    assert await pages().page(path, headers) == await pages().page("/nothing", headers)
+
+
+@pytest.mark.parametrize("path", ["/policies/q", "/policies/", "/policies", "/policies/p/"])
+async def test_policy_that_is_not_in_force_is_not_found(path: str) -> None:
+    status, _ = await pages().page(path, {b"authorization": [b"Bearer operator"]})
+    assert status == 404

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.database import Database, open_database
+from sidecar.database import Database, Reader, open_database
 from sidecar.errors import StoreError
-from sidecar.grants.sqlite import SqliteGrants
+from sidecar.grants.sqlite import SqliteGrants, issued
 from sidecar.ports import Grant
 
 
@@ -111,8 +111,8 @@ def test_tokens_never_in_the_files(tmp_path: Path, grants: SqliteGrants) -> None
 _COMMAND = """
 import sys
 from pathlib import Path
-from sidecar.database import open_database
-from sidecar.grants.sqlite import SqliteGrants
+from sidecar.database import Reader, open_database
+from sidecar.grants.sqlite import SqliteGrants, issued
 database = open_database(Path(sys.argv[1]), "state")
 grants = SqliteGrants(database)
 if sys.argv[2] == "create":
@@ -189,3 +189,19 @@ def test_resolve_store_gone_store_error(tmp_path: Path, grants: SqliteGrants, mo
         grants.resolve(token)
     (tmp_path / "away").rename(tmp_path / "state.sqlite")
     assert grants.resolve(token)
+
+
+def test_issued_grants_can_be_read_beside_a_gateway(tmp_path: Path, grants: SqliteGrants) -> None:
+    grants.create("alice", "bank", "careful")
+    grants.create("bob", "bank", None)
+    grants.revoke("bob")
+    reader = Reader(tmp_path / "state.sqlite", "state")
+    try:
+        found = issued(reader)
+    finally:
+        reader.close()
+    assert [(one.id, one.policy, one.revoked_at is None) for one in found] == [
+        ("alice", "careful", True),
+        ("bob", None, False),
+    ]
+    assert found == grants.list()
