@@ -49,6 +49,8 @@ TRANSLATOR_CALLERS = {
     "sidecar/cli/annotations.py",
     "sidecar/cli/sarif.py",
     "sidecar/cli/fmt.py",
+    "sidecar/cli/init.py",
+    "sidecar/cli/inventories.py",
     "sidecar/cli/schema.py",
     "sidecar/cli/build.py",
     "sidecar/cli/explain.py",

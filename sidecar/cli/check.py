@@ -12,7 +12,8 @@ import typer
 from sidecar.cli import annotations, files, sarif
 from sidecar.cli.build import MapOption
 from sidecar.cli.findings import lines
-from sidecar.cli.terminal import note, printable, refuse, say
+from sidecar.cli.inventories import ToolsOption, inventory
+from sidecar.cli.terminal import printable, refuse, say
 from sidecar.errors import CannotDecide
 
 if TYPE_CHECKING:
@@ -53,16 +54,7 @@ def add(app: typer.Typer) -> None:
 
 def check(
     policies: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, hidden=True)],
-    tools: Annotated[
-        Path | None,
-        typer.Option(
-            "--tools",
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            help="The server's tools, as tools/list answers them; names, paths and types are held against them.",
-        ),
-    ] = None,
+    tools: ToolsOption = None,
     approval_map: MapOption = None,
     fail_on: Annotated[
         Severity, typer.Option("--fail-on", help="The least severity that makes the exit code 1.")
@@ -78,8 +70,11 @@ def check(
 ) -> None:
     """Tell every problem in policy files, and what is hardly meant."""
     ignored = _codes(ignore or ())
-    inventory = _inventory(tools) if tools is not None else None
-    judged = [_judged(path, inventory, approval_map or (), ignored) for path in policies]
+    try:
+        known = inventory(tools) if tools is not None else None
+        judged = [_judged(path, known, approval_map or (), ignored) for path in policies]
+    except files.FileFailed as error:
+        raise CannotDecide(str(error)) from error
     told = [(each.path, finding) for each in judged for finding in each.findings]
     match output:
         case "json":
@@ -108,34 +103,12 @@ def _codes(given: Sequence[str]) -> frozenset[str]:
     return frozenset(given)
 
 
-def _inventory(path: Path) -> "Inventory":
-    from translator import inventory
-    from translator.errors import InventoryRejected
-
-    try:
-        return inventory.read(_read(path))
-    except InventoryRejected as error:
-        for problem in error.problems:
-            for line in lines(problem, path):
-                note(line)
-        refuse(f"--tools: {path} is no list of tools")
-
-
-def _judged(
-    path: Path, inventory: "Inventory | None", approval_map: Sequence[str], ignored: Collection[str]
-) -> _Judged:
+def _judged(path: Path, known: "Inventory | None", approval_map: Sequence[str], ignored: Collection[str]) -> _Judged:
     from translator.lint.review import review
 
-    seen = review(_read(path), inventory=inventory, approval_map=approval_map, policy_id=path.stem)
+    seen = review(files.read(path), inventory=known, approval_map=approval_map, policy_id=path.stem)
     kept = tuple(each for each in seen.findings if each.code not in ignored)
-    return _Judged(path, kept, seen.permitted, None if inventory is None else len(inventory.tools))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return files.read(path)
-    except files.FileFailed as error:
-        raise CannotDecide(str(error)) from error
+    return _Judged(path, kept, seen.permitted, None if known is None else len(known.tools))
 
 
 def _say(judged: Sequence[_Judged]) -> None:

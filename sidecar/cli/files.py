@@ -1,7 +1,9 @@
 """Files that a command line names: read or written whole, or refused with one line. Not what is in them."""
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from sidecar.errors import SidecarError
@@ -31,17 +33,37 @@ def write(path: Path, data: bytes) -> None:
         if path.exists() and not path.is_file() and not path.is_dir():
             path.write_bytes(data)
             return
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        try:
-            with os.fdopen(handle, "wb") as scratch:
-                scratch.write(data)
-                os.fsync(scratch.fileno())
-            Path(name).chmod(target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask())
-            Path(name).replace(target)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        with _scratch(target, data) as scratch:
+            scratch.chmod(target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask())
+            scratch.replace(target)
     except OSError as error:
         raise failed(path, "written", error) from error
+
+
+def create(path: Path, data: bytes) -> bool:
+    """Makes the file, whole; False, and nothing done, when there is one already. Raises: FileFailed."""
+    try:
+        with _scratch(path, data) as scratch:
+            scratch.chmod(0o666 & ~_umask())
+            path.hardlink_to(scratch)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise failed(path, "written", error) from error
+    return True
+
+
+@contextlib.contextmanager
+def _scratch(target: Path, data: bytes) -> Iterator[Path]:
+    """A file beside the target that holds the data, and is gone afterwards unless it took the target's place."""
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as scratch:
+            scratch.write(data)
+            os.fsync(scratch.fileno())
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def _umask() -> int:

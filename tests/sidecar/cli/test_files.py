@@ -40,3 +40,16 @@ def test_file_that_cannot_be_written_is_told_in_one_line_and_leaves_nothing(tmp_
     with pytest.raises(files.FileFailed, match="cannot be written: no such file or directory"):
         files.write(tmp_path / "none" / "a", b"x")
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_file_is_made_only_where_there_is_none(tmp_path: Path) -> None:
+    (tmp_path / "usual").write_bytes(b"")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    assert files.create(tmp_path / "new", b"x")
+    assert not files.create(tmp_path / "new", b"y")
+    assert not files.create(tmp_path / "link", b"y")
+    assert (tmp_path / "new").read_bytes() == b"x"
+    assert (tmp_path / "new").stat().st_mode == (tmp_path / "usual").stat().st_mode
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "new", "usual"]
+    with pytest.raises(files.FileFailed, match="cannot be written: no such file or directory"):
+        files.create(tmp_path / "none" / "a", b"x")
