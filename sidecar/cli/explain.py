@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from sidecar.cli import files
@@ -65,6 +64,8 @@ def explain(
     found = asyncio.run(explanation.explain(compiled.program, asked, counted))
     about = explanations.Explained(_id(policy), compiled.revision, asked, found)
     if output == "json":
+        import msgspec
+
         say(msgspec.json.format(msgspec.json.encode(explanations.document(about)), indent=2).decode())
     else:
         for line in explanations.lines(about):
@@ -91,6 +92,8 @@ def _offline(path: Path, approval_map: Sequence[str]) -> "Compiled":
 
 def _running(url: str, state: Path, policy_id: str, call: "Call") -> "tuple[Compiled, Call, Standing]":
     """The policy in force, the call as one of its grants makes it, and the counters as they stand now."""
+    import msgspec
+
     from sidecar.cli import inforce
     from translator import translate
 
