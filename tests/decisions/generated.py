@@ -209,12 +209,12 @@ def calls(draw: Draw, names: tuple[str, ...]) -> list[dict[str, Any]]:
     """A history: few grants and sessions, and a clock that mostly goes on, across the edges of windows."""
     now = EDGE
     made = []
-    same = draw(arguments)
+    same, usual = draw(arguments), draw(st.sampled_from(names))
     for _ in range(draw(st.integers(6, 16))):
         now += timedelta(seconds=draw(st.sampled_from(LEAPS)))
         zone = timezone(timedelta(minutes=draw(st.sampled_from((0, 0, 330, -720)))))
         call = {
-            "tool": draw(st.sampled_from((*names, *names, *names, "zz"))),
+            "tool": draw(st.sampled_from((*names, *[usual] * 2 * len(names), "zz"))),
             "at": now.astimezone(zone).isoformat(),
             "grant": draw(st.sampled_from(("g1", "g1", "g2"))),
             "session": draw(st.sampled_from((None, "s1", "s2"))),
