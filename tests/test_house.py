@@ -55,6 +55,7 @@ TRANSLATOR_CALLERS = {
     "sidecar/cli/build.py",
     "sidecar/cli/explain.py",
     "sidecar/cli/explanations.py",
+    "sidecar/cli/coverage.py",
     "sidecar/cli/findings.py",
     "sidecar/cli/merging.py",
     *(path.as_posix() for path in MODULES if path.parts[:2] == ("sidecar", "proving")),

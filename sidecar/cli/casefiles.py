@@ -28,13 +28,16 @@ class CaseFiles:
         ]
 
 
-def read(paths: Sequence[Path], policy: Path | None) -> CaseFiles:
-    """What the files hold; every fault is told on stderr. `policy` is for cases that bring none. Raises: FileFailed."""
+def read(paths: Sequence[Path], lent: bytes | None = None) -> CaseFiles:
+    """What the files hold; every fault is told on stderr. `lent` is a policy for cases that bring none.
+
+    Raises: FileFailed.
+    """
     from msgspec import UNSET
 
     from sidecar.proving import cases
 
-    fallback = UNSET if policy is None else files.read(policy)
+    fallback = UNSET if lent is None else lent
     held = CaseFiles([], [], [])
     for path in paths:
         found, faults = cases.read(files.read(path), fallback)

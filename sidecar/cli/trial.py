@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sidecar.cli import casefiles
+from sidecar.cli import casefiles, files
 from sidecar.cli.terminal import FormatOption, printable, say
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def run_cases(
     output: FormatOption = "text",
 ) -> None:
     """Run cases: calls to a policy, and the answers wanted."""
-    held = casefiles.read(cases, policy)
+    held = casefiles.read(cases, None if policy is None else files.read(policy))
     from sidecar.proving.oracle import finished
     from sidecar.proving.trial import run
 

@@ -99,7 +99,11 @@ class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One line of a case file. `policy` is the document as written; None means that the grant has none."""
+    """One line of a case file.
+
+    `policy` is the document as written, the case's own or the one given for those without (`lent`); None means that
+    the grant has none.
+    """
 
     line: int
     id: str
@@ -110,6 +114,7 @@ class Case:
     calls: tuple[Call, ...]
     expect: tuple[Expected, ...]
     listing: Listing | None
+    lent: bool = False
 
     @property
     def invalid_at(self) -> str | None:
@@ -183,6 +188,7 @@ def _case(number: int, line: bytes, fallback: bytes | UnsetType, faults: list[Fa
         tuple(calls),
         tuple(expect),
         head.listing,
+        lent=head.policy is UNSET and head.policy_text is UNSET,
     )
     _check_counts(case, say)
     return case

@@ -77,10 +77,10 @@ async def run(cases: Sequence[Case], opa: Path | None = None) -> list[Result]:
     for case in cases:
         id_ = ids.setdefault(_key(case), str(len(ids)))
         if id_ not in read:
-            read[id_] = _reading(case)
+            read[id_] = reading(case)
     named = [(case, ids[_key(case)]) for case in cases]
     asked = [(case, id_) for case, id_ in named if _can_be_asked(case, read[id_])]
-    programs = {id_: reading for _, id_ in asked if isinstance(reading := read[id_], Program)}
+    programs = {id_: found for _, id_ in asked if isinstance(found := read[id_], Program)}
     judged = iter(await _judged(asked, programs, path))
     return [next(judged) if _can_be_asked(case, read[id_]) else _unasked(case, read[id_]) for case, id_ in named]
 
@@ -89,7 +89,8 @@ def _key(case: Case) -> tuple[object, ...]:
     return case.policy, case.dialect, case.approval_map
 
 
-def _reading(case: Case) -> Reading:
+def reading(case: Case) -> Reading:
+    """What becomes of the case's policy."""
     if case.policy is None:
         return None
     if case.dialect != "json":
@@ -100,20 +101,20 @@ def _reading(case: Case) -> Reading:
         return error
 
 
-def _can_be_asked(case: Case, reading: Reading) -> bool:
-    return case.invalid_at is None and not isinstance(reading, Exception)
+def _can_be_asked(case: Case, found: Reading) -> bool:
+    return case.invalid_at is None and not isinstance(found, Exception)
 
 
-def _unasked(case: Case, reading: Reading) -> Result:
+def _unasked(case: Case, found: Reading) -> Result:
     """The result of a case that ends at its policy."""
-    if isinstance(reading, CannotDecide):
-        return Result(case, "undecided", reason=str(reading))
+    if isinstance(found, CannotDecide):
+        return Result(case, "undecided", reason=str(found))
     wanted: Fields = {"policy": "valid", "at": None, "message": None}
-    got: Fields = {"policy": "valid" if reading else "none", "at": None, "message": None}
+    got: Fields = {"policy": "valid" if found else "none", "at": None, "message": None}
     if case.invalid_at is not None:
         wanted = {"policy": "invalid", "at": case.invalid_at, "message": None}
-    if isinstance(reading, PolicyRejected):
-        first = reading.problems[0]
+    if isinstance(found, PolicyRejected):
+        first = found.problems[0]
         got = {"policy": "invalid", "at": first.pointer, "message": f"{first.message} ({first.line}:{first.column})"}
         if first.pointer == case.invalid_at:
             return Result(case, "passed")

@@ -162,13 +162,22 @@ def limits(draw: Draw) -> dict[str, Any]:
     return made
 
 
+@st.composite
+def limit_lists(draw: Draw, least: int) -> list[dict[str, Any]]:
+    """Limits, at times two of one counter that differ in their maximum only."""
+    made = draw(st.lists(limits(), min_size=least, max_size=3))
+    if made and draw(st.booleans()):
+        made.append({**made[0], "max": Text(draw(st.sampled_from(("2", "3", "4"))))})
+    return made
+
+
 def sections(most: int) -> st.SearchStrategy[dict[str, Any]]:
-    limited = st.fixed_dictionaries({"limits": st.lists(limits(), min_size=2, max_size=4)})
+    limited = st.fixed_dictionaries({"limits": limit_lists(1)})
     lists = {
         "require": st.lists(items("require"), max_size=1),
         "deny_if": st.lists(items("deny_if"), max_size=most),
         "require_approval": st.lists(items("require_approval"), max_size=most),
-        "limits": st.lists(limits(), max_size=3),
+        "limits": limit_lists(0),
     }
     return st.one_of(st.fixed_dictionaries({}, optional=lists), st.fixed_dictionaries({}, optional=lists), limited)
 

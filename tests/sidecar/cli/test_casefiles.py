@@ -15,7 +15,7 @@ def test_files_are_read_together_and_every_fault_is_told(tmp_path: Path, capsys:
     first, second = tmp_path / "a.jsonl", tmp_path / "b\x1b[31m.jsonl"
     first.write_text(GOOD, encoding="utf-8")
     second.write_text(f'{GOOD}\n{{"id": 7}}\n', encoding="utf-8")
-    held = casefiles.read([first, second], None)
+    held = casefiles.read([first, second])
     assert held.paths == [first, second]
     assert {(path, fault.line) for path, fault in held.faults} == {(second, 2)}
     assert held.documents()[0] == {
@@ -29,4 +29,4 @@ def test_files_are_read_together_and_every_fault_is_told(tmp_path: Path, capsys:
 
 def test_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileFailed):
-        casefiles.read([tmp_path], None)
+        casefiles.read([tmp_path])

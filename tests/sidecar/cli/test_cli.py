@@ -22,6 +22,7 @@ COMMANDS = (
     "merge",
     "build",
     "test",
+    "coverage",
     "explain",
     "status",
     "opa",
