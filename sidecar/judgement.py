@@ -67,7 +67,12 @@ class Judgement:
     async def judge(self, call: ToolCall, caller: Caller, now: datetime) -> Verdict:
         """The verdict on one call; an allowed one has its reservation made and its approval used up."""
         try:
-            return await self._judge(call, caller, now)
+            decision = await self._decide(call, caller, None)
+            if decision.outcome == "approval_required":
+                return await self._with_approval(call, caller, decision, now)
+            if decision.outcome == "allow" and decision.limits:
+                return await self._reserve(decision, caller, now)
+            return Verdict(decision)
         except SidecarError as error:
             return unavailable(f"{error.code}: {error}")
 
@@ -77,14 +82,6 @@ class Judgement:
             await self._counters.rollback(verdict.reservation, now)
         if verdict.approval:
             await self._approvals.give_back(verdict.approval)
-
-    async def _judge(self, call: ToolCall, caller: Caller, now: datetime) -> Verdict:
-        decision = await self._decide(call, caller, None)
-        if decision.outcome == "approval_required":
-            return await self._with_approval(call, caller, decision, now)
-        if decision.outcome == "allow" and decision.limits:
-            return await self._reserve(decision, caller, now)
-        return Verdict(decision)
 
     async def _decide(self, call: ToolCall, caller: Caller, approved: bool | None) -> Decision:
         query = caller.asker.call(call.tool, call.arguments_raw, call.arguments_fault, approved=approved)

@@ -42,20 +42,16 @@ class Relay:
             self._warn(refused)
             return failure(refused, to.id_raw)
         if reply.body is not None:
-            return await self._whole(reply, to) if reply.body else reply
+            try:
+                body = await self._guard(reply.body, to) if reply.body else reply.body
+            except SidecarError as error:
+                self._warn(error)
+                return Reply(200, JSON_HEADERS, body=withheld(error, to.id_raw))
+            return reply if body is reply.body else replace(reply, body=body)
         if reply.events is not None:
             return replace(reply, events=self._events(reply.events, to))
         assert reply.chunks is not None
         return replace(reply, chunks=self._lines(reply.chunks, to))
-
-    async def _whole(self, reply: Reply, to: Addressee) -> Reply:
-        assert reply.body is not None
-        try:
-            body = await self._guard(reply.body, to)
-        except SidecarError as error:
-            self._warn(error)
-            return Reply(200, JSON_HEADERS, body=withheld(error, to.id_raw))
-        return reply if body is reply.body else replace(reply, body=body)
 
     async def _events(self, events: AsyncGenerator[Event, None], to: Addressee) -> AsyncGenerator[Event, None]:
         async with aclosing(events) as incoming:

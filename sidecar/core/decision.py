@@ -109,8 +109,9 @@ def _consistent(decision: Decision) -> Decision:
 
 
 def _is_whole(limit: Limit) -> bool:
-    named = limit.rule and limit.message and limit.counter
-    return bool(named and limit.amounts) and all(map(_is_countable, (limit.max, *limit.amounts)))
+    if not (limit.rule and limit.message and limit.counter and limit.amounts and _is_countable(limit.max)):
+        return False
+    return all(map(_is_countable, limit.amounts))
 
 
 def _is_countable(number: Decimal) -> bool:

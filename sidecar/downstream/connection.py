@@ -46,6 +46,8 @@ class Connection(asyncio.Protocol):
         self._queue: deque[Request] = deque()
         self._target = b""
         self._headers: dict[bytes, list[bytes]] = {}
+        self._length: bytes | None = None
+        self._last = NO_HEAD
         self._in_head = False
         self._progress = False
         self._barren_bytes = 0
@@ -104,6 +106,7 @@ class Connection(asyncio.Protocol):
         self._in_head = self._progress = True
         self._target = b""
         self._headers = {}
+        self._length = None
         if self._is_idle():
             self._deadline = self._loop.time() + HEAD_S
 
@@ -113,6 +116,9 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:
             name = name.lower()
+            if name == b"content-length":
+                self._length = value
+                return
             values = self._headers.get(name)
             if values is None:
                 self._headers[name] = [value]
@@ -121,7 +127,9 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        head = Head(self._parser.get_method().decode("latin-1"), path(self._target), self._headers)
+        method, last = self._parser.get_method().decode("latin-1"), self._last
+        twin = last if last.headers == self._headers and last.method == method else None
+        head = self._last = Head(method, path(self._target), self._headers, self._length, twin)
         request = self._arriving = Request(head, is_1_1=self._parser.get_http_version() == "1.1")
         if self._is_idle():
             self._deadline = self._loop.time() + BODY_S

@@ -74,8 +74,13 @@ class Guard:
             raise WrongServer("This token is for another server.")
         return grant
 
+    def length(self, length: bytes | None) -> None:
+        """The length that the head announces. Raises: RequestRefused (413)."""
+        if length is not None and (not length.isdigit() or int(length[:20]) > self.body_limit_bytes):
+            raise too_large(self.body_limit_bytes)
+
     def form(self, method: str, headers: RequestHeaders) -> None:
-        """Method, Upgrade, Expect, encodings and types. Raises: RequestRefused (405, 400, 417, 415, 406, 413)."""
+        """Method, Upgrade, Expect, encodings and types. Raises: RequestRefused (405, 400, 417, 415, 406)."""
         if method not in ("POST", "GET", "DELETE"):
             raise RequestRefused(405, "Only POST, GET and DELETE are served here.")
         if b"upgrade" in headers:
@@ -85,19 +90,17 @@ class Guard:
         if method == "GET" and not _accepts(headers, _EVENTS):
             raise RequestRefused(406, "Accept must name text/event-stream.")
         if method == "POST":
-            self._post(headers)
+            _post(headers)
 
-    def _post(self, headers: RequestHeaders) -> None:
-        content_type = headers.get(b"content-type", _NO_HEADER)
-        if len(content_type) != 1 or not _short(_is_json, content_type[0]):
-            raise RequestRefused(415, "Content-Type must be application/json, in UTF-8.")
-        if headers.get(b"content-encoding", [b"identity"]) != [b"identity"]:
-            raise RequestRefused(415, "Content-Encoding is not supported.")
-        if not (_accepts(headers, _JSON) and _accepts(headers, _EVENTS)):
-            raise RequestRefused(406, "Accept must name application/json and text/event-stream.")
-        length = headers.get(b"content-length", _NO_HEADER)
-        if length and (not length[0].isdigit() or int(length[0][:20]) > self.body_limit_bytes):
-            raise too_large(self.body_limit_bytes)
+
+def _post(headers: RequestHeaders) -> None:
+    content_type = headers.get(b"content-type", _NO_HEADER)
+    if len(content_type) != 1 or not _short(_is_json, content_type[0]):
+        raise RequestRefused(415, "Content-Type must be application/json, in UTF-8.")
+    if headers.get(b"content-encoding", [b"identity"]) != [b"identity"]:
+        raise RequestRefused(415, "Content-Encoding is not supported.")
+    if not (_accepts(headers, _JSON) and _accepts(headers, _EVENTS)):
+        raise RequestRefused(406, "Accept must name application/json and text/event-stream.")
 
 
 def _short(read: "_lru_cache_wrapper[T]", value: bytes) -> T:

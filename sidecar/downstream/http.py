@@ -4,7 +4,7 @@ What a request must be is checked in `guard`; what is decided, in `exchange`; he
 Source: mcp-gateway.md G7–G9, G19–G24, G49, G50.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
 
@@ -57,8 +57,11 @@ class Gateway:
 
     def admit(self, head: Head) -> Answering:
         """How a request will be answered, which its head alone decides. Raises: RequestRefused, GrantError."""
-        headers = head.headers
-        self._guard.place(headers)
+        headers, twin = head.headers, head.twin
+        head.twin = None
+        forwarded = None if twin is None else twin.forwarded
+        if forwarded is None:
+            self._guard.place(headers)
         door = self._doors.get(head.path)
         if door is None:
             return partial(self._page, head)
@@ -66,9 +69,13 @@ class Gateway:
         known, fault = self._known(headers, head.server)
         head.grant = known.id
         caller = self._caller(headers if fault is None else {}, known)
-        self._guard.form(head.method, headers)
+        if forwarded is None:
+            self._guard.form(head.method, headers)
+            forwarded = forwardable(headers)
+        head.forwarded = forwarded
+        self._guard.length(head.length)
         if fault is None:
-            return partial(_ANSWERS[head.method], self, exchange, caller, headers)
+            return partial(_ANSWERS[head.method], self, exchange, caller, head)
         if head.method != "POST":
             raise RequestRefused(503, "The grants cannot be read now; try again later.")
         return partial(self._unjudged, exchange, caller, headers, fault)
@@ -90,20 +97,14 @@ class Gateway:
         status, page = await self._pages.page(head.path, head.headers)
         await writer.write(status, [_JSON], page)
 
-    async def _post(
-        self, exchange: Exchange, caller: Caller, headers: RequestHeaders, body: bytes, writer: Writer
-    ) -> None:
-        await self._send(await exchange.handle(body, caller, headers, forwardable(headers)), caller, writer)
+    async def _post(self, exchange: Exchange, caller: Caller, head: Head, body: bytes, writer: Writer) -> None:
+        await self._send(await exchange.handle(body, caller, head.headers, head.forwarded or ()), caller, writer)
 
-    async def _get(
-        self, exchange: Exchange, caller: Caller, headers: RequestHeaders, _body: bytes, writer: Writer
-    ) -> None:
-        await self._send(await exchange.listen(caller, forwardable(headers)), caller, writer)
+    async def _get(self, exchange: Exchange, caller: Caller, head: Head, _body: bytes, writer: Writer) -> None:
+        await self._send(await exchange.listen(caller, head.forwarded or ()), caller, writer)
 
-    async def _delete(
-        self, exchange: Exchange, caller: Caller, headers: RequestHeaders, _body: bytes, writer: Writer
-    ) -> None:
-        await self._send(await exchange.end(caller, forwardable(headers)), caller, writer)
+    async def _delete(self, exchange: Exchange, caller: Caller, head: Head, _body: bytes, writer: Writer) -> None:
+        await self._send(await exchange.end(caller, head.forwarded or ()), caller, writer)
 
     async def _unjudged(
         self,
@@ -116,7 +117,7 @@ class Gateway:
     ) -> None:
         await self._send(exchange.unjudged(body, caller, headers, fault), caller, writer)
 
-    async def _send(self, reply: Reply, caller: Caller, writer: Writer) -> None:
+    def _send(self, reply: Reply, caller: Caller, writer: Writer) -> Awaitable[None]:
         headers = [
             (name, self._sessions.wrap(value.decode("latin-1"), caller.grant.id).encode("latin-1"))
             if name == _SESSION
@@ -125,11 +126,10 @@ class Gateway:
         ]
         if reply.events is not None:
             kept = [pair for pair in headers if pair[0] not in (b"content-type", b"x-accel-buffering")]
-            await writer.stream(reply.status, [*kept, *_EVENT_STREAM], _frames(reply.events))
-        elif reply.chunks is not None:
-            await writer.stream(reply.status, headers, reply.chunks)
-        else:
-            await writer.write(reply.status, headers, reply.body or b"")
+            return writer.stream(reply.status, [*kept, *_EVENT_STREAM], _frames(reply.events))
+        if reply.chunks is not None:
+            return writer.stream(reply.status, headers, reply.chunks)
+        return writer.write(reply.status, headers, reply.body or b"")
 
     def _known(self, headers: RequestHeaders, server: str) -> tuple[Grant, StoreError | None]:
         """Whose request it is; with an error, nobody knows: the store that holds the grants does not answer."""

@@ -7,6 +7,7 @@ from typing import Protocol
 import httptools
 
 from sidecar.errors import SidecarError
+from sidecar.ports import Headers
 
 Pairs = list[tuple[bytes, bytes]]
 Whole = tuple[int, Pairs, bytes]
@@ -21,19 +22,31 @@ _STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()
 
 
 class Head:
-    """A request's head. `headers` are lower-case name → values in order; `path` is as sent, without the query.
+    """A request's head. `headers` are lower-case name → values in order, `path` is as sent, without the query.
 
-    `server` and `grant` are filled in by the service as they become known.
+    The content length is not among the headers: with it, no two heads of a connection would be alike. `server`,
+    `grant` and `forwarded` (the headers that go on) are filled in by the service as they become known. `twin` is an
+    earlier head of the connection with the same method and headers, so whatever was found of those holds here.
     """
 
-    __slots__ = ("grant", "headers", "method", "path", "server")
+    __slots__ = ("forwarded", "grant", "headers", "length", "method", "path", "server", "twin")
 
-    def __init__(self, method: str, path: str, headers: dict[bytes, list[bytes]]) -> None:
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        headers: dict[bytes, list[bytes]],
+        length: bytes | None = None,
+        twin: "Head | None" = None,
+    ) -> None:
         self.method = method
         self.path = path
         self.headers = headers
+        self.length = length
+        self.twin = twin
         self.server = ""
         self.grant = ""
+        self.forwarded: Headers | None = None
 
 
 class Writer(Protocol):

@@ -32,6 +32,7 @@ class Client:
         self._idle: deque[Connection] = deque()
         self._all: set[Connection] = set()
         self._sweep: asyncio.TimerHandle | None = None
+        self._swept_for_s = 0.0
         self._closed = False
 
     async def request(self, data: bytes, *, timeout_s: float | None, retry_stale: bool = False) -> Response:
@@ -46,8 +47,8 @@ class Client:
         kept = connection is not None
         if connection is None:
             connection = await self._connect()
-        if timeout_s is not None:
-            self._watch(timeout_s / 8)
+        if timeout_s is not None and (self._sweep is None or timeout_s < self._swept_for_s):
+            self._watch(timeout_s)
         try:
             return await connection.exchange(data, timeout_s)
         except Broken:
@@ -64,21 +65,18 @@ class Client:
         for connection in list(self._all):
             connection.abort()
 
-    def _watch(self, step_s: float) -> None:
-        """Looks for late answers within `step_s`, and again until nobody waits."""
-        loop = asyncio.get_running_loop()
-        if self._sweep is not None and self._sweep.when() > loop.time() + step_s:
+    def _watch(self, timeout_s: float) -> None:
+        """Looks for late answers every eighth of this time, until nobody waits."""
+        if self._sweep is not None:
             self._sweep.cancel()
-            self._sweep = None
-        if self._sweep is None:
-            self._sweep = loop.call_later(step_s, self._look, step_s)
+        self._swept_for_s = timeout_s
+        self._sweep = asyncio.get_running_loop().call_later(timeout_s / 8, self._look)
 
-    def _look(self, step_s: float) -> None:
-        loop = asyncio.get_running_loop()
-        now, waiting = loop.time(), False
-        for connection in list(self._all):
-            waiting = connection.look(now) or waiting
-        self._sweep = loop.call_later(step_s, self._look, step_s) if waiting else None
+    def _look(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._sweep = None
+        if any([connection.look(now) for connection in list(self._all)]):
+            self._watch(self._swept_for_s)
 
     def _reusable(self) -> "Connection | None":
         idle = self._idle

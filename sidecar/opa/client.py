@@ -18,6 +18,11 @@ from sidecar.ports import Visible
 _BATCH_CALLS = 64
 _BATCH_BYTES = 64 * 1024
 _ANSWER_BYTES = 16 * 1024 * 1024
+_QUESTION = (
+    b"POST /v1/data/%b?strict-builtin-errors=true HTTP/1.1\r\nHost: opa\r\n"
+    b'Content-Type: application/json\r\nContent-Length: %d\r\n\r\n{"input":%b}'
+)
+_AROUND_BYTES = len(b'{"input":}')
 
 
 class _VisibleResult(msgspec.Struct, forbid_unknown_fields=True):
@@ -58,13 +63,9 @@ class OpaClient:
 
     async def ask(self, path: str, query: bytes) -> bytes:
         """OPA's answer body for `POST /v1/data/<path>` with this input. Raises: OpaUnreachable, DecisionOffShape."""
-        body = b'{"input":%b}' % query
-        head = (
-            f"POST /v1/data/{path}?strict-builtin-errors=true HTTP/1.1\r\nHost: opa\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
+        data = _QUESTION % (path.encode(), len(query) + _AROUND_BYTES, query)
         try:
-            response = await self._http.request(head.encode() + body, timeout_s=self._timeout_s, retry_stale=True)
+            response = await self._http.request(data, timeout_s=self._timeout_s, retry_stale=True)
             answer = response.body
             if answer is None:
                 answer = await response.read(_ANSWER_BYTES, self._timeout_s)
@@ -88,13 +89,9 @@ class OpaClient:
                 pass
         return [await self._outcome(query) for query in queries]
 
-    async def decide_alone(self, query: bytes) -> Decision:
-        """The decision on one query, asked at once. Raises: as `decide`."""
-        return parse(await self.ask("mcp/gate/decision", query))
-
     async def _outcome(self, query: bytes) -> Decision | Exception:
         try:
-            return await self.decide_alone(query)
+            return parse(await self.ask("mcp/gate/decision", query))
         except (OpaUnreachable, DecisionOffShape, DecisionUndefined) as error:
             return error
 
@@ -124,7 +121,7 @@ class _Lane:
             return await future
         self._is_taken = True
         try:
-            return await self._client.decide_alone(query)
+            return parse(await self._client.ask("mcp/gate/decision", query))
         finally:
             self._is_taken = bool(self._waiting)
             if self._waiting:

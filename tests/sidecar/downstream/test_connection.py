@@ -157,6 +157,26 @@ async def test_connection_with_a_long_body_and_many_requests_stays() -> None:
             assert (await reader.readuntil(b"hi")).startswith(b"HTTP/1.1 200")
 
 
+async def test_head_has_a_twin_where_method_and_headers_are_the_same() -> None:
+    class Looks(App):
+        def __init__(self) -> None:
+            super().__init__()
+            self.twins: list[bool] = []
+
+        def admit(self, head: Head) -> Answering:
+            self.twins.append(head.twin is not None)
+            return super().admit(head)
+
+    app = Looks()
+    app.may.set()
+    async with dialled(app) as (reader, writer):
+        other = (POST % b"1").replace(b"host: h", b"host: g")
+        for one in (GET, GET, POST % b"1", (POST % b"12").replace(b": 1", b": 2"), other, POST % b"1"):
+            writer.write(one)
+            await reader.readuntil(b"hi")
+    assert app.twins == [False, True, False, True, False, False]
+
+
 @pytest.mark.parametrize("together", [True, False])
 async def test_trailers_are_no_headers(together: bool) -> None:
     app = App()

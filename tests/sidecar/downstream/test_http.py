@@ -228,6 +228,32 @@ async def test_call_headers_of_the_client_pass_by_allowlist_only() -> None:
     ]
 
 
+async def test_requests_alike_on_a_connection_are_checked_anew_where_anything_may_have_changed() -> None:
+    desk = Desk()
+    longer = CALL.replace(b'"a":1', b'"a":12345')
+    async with serving(desk) as client:
+        first, second = [await client.post("/mcp/s", content=body, headers=HEADERS) for body in (CALL, longer)]
+        assert (first.status_code, second.status_code) == (200, 200)
+        assert desk.upstream.seen[0] == desk.upstream.seen[1]
+        too_long = await client.post("/mcp/s", content=b" " * 1001, headers=HEADERS)
+        assert too_long.status_code == 413
+        for _ in range(2):
+            for changes, status in (
+                ({"host": "evil.example"}, 421),
+                ({"origin": "https://evil.example"}, 403),
+                ({"accept": "text/html"}, 406),
+                ({"content-encoding": "gzip"}, 415),
+            ):
+                for _ in range(2):
+                    odd = await client.post("/mcp/s", content=CALL, headers={**HEADERS, **changes})
+                    assert odd.status_code == status
+            assert (await client.put("/mcp/s", content=CALL, headers=HEADERS)).status_code == 405
+            assert (await client.post("/mcp/s", content=CALL, headers=HEADERS)).status_code == 200
+            assert (await client.post("/mcp/other", content=CALL, headers=HEADERS)).status_code == 404
+        del desk.grants.by_token[b"good"]
+        assert (await client.post("/mcp/s", content=CALL, headers=HEADERS)).status_code == 401
+
+
 @pytest.mark.parametrize("path", ["/mcp/s?token=good", "/mcp/s?"])
 async def test_call_query_is_dropped(path: str) -> None:
     desk = Desk()
