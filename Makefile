@@ -6,13 +6,14 @@ STAMPS     := $(VENV)/stamps
 SOURCES    := sidecar translator rego examples bench scripts tests
 WORKERS    ?= 2
 GOLDEN     ?= tests/translator
+CALLS      ?= 100000
 COVERED    := tests/sidecar/core tests/translator tests/decisions/test_cases.py
 
 export XDG_CACHE_HOME := $(CURDIR)/.cache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check bench golden lock clean
+.PHONY: help setup run demo test check bench agreement golden lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +42,9 @@ check: setup $(STAMPS)/test ## ruff, mypy --strict, opa fmt and check --strict, 
 
 bench: setup $(STAMPS)/examples ## measure the gateway against a bare forwarder and a direct connection, side by side
 	@exec $(BIN)/python -m bench $(BENCH)
+
+agreement: setup $(STAMPS)/test ## judge CALLS generated calls (100,000) by OPA and by a plain reading of the reference; for every night
+	$(BIN)/python -m pytest -q tests/decisions/test_agreement.py --calls=$(CALLS) --log-cli-level=info
 
 golden: setup $(STAMPS)/test ## rewrite the golden files of the translator's tests; read the diff afterwards
 	$(BIN)/python -m pytest -q $(GOLDEN) --update-golden

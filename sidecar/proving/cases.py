@@ -220,6 +220,8 @@ def _converted(where: str, parts: dict[str, str], shape: type[T], say: Callable[
         return msgspec.convert(values, shape)
     except Malformed as error:
         say(f"{where}.{name}: {error}".lstrip("."))
+    except UnicodeEncodeError:
+        say(f"{where}: holds half a surrogate pair".removeprefix(": "))
     except msgspec.ValidationError as error:
         what, _, place = str(error).partition(" - at `$")
         place = place.rstrip("`")

@@ -1,5 +1,6 @@
 """Case files: what is read, and every fault with its line and what to do."""
 
+import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -80,6 +81,7 @@ def test_case_without_a_policy_takes_the_one_given() -> None:
         (GOOD.replace('"t"', "1.5"), "calls[0].tool: expected `str`, got `float`"),
         (GOOD.replace('"t"', '"\\ud800"'), "calls[0]: has half a surrogate pair in a name"),
         (with_call('"grand": ""'), "calls[0]: object contains unknown field `grand`"),
+        (with_call('"\\ud800": 1'), "calls[0]: holds half a surrogate pair"),
         (with_call('"upstream": "lost"'), "calls[0].upstream: invalid enum value 'lost'"),
         (with_call('"approval": "given"'), "calls[0].approval: invalid enum value 'given'"),
         (with_call('"session": "a", "session": "b"'), 'calls[0]: "session" is there twice'),
@@ -126,6 +128,19 @@ def test_every_fault_of_a_line_is_told_at_once_with_what_to_do() -> None:
     ]
     assert faults[0].hint.startswith("the members here are tool, at, grant, session")
     assert faults[1].hint == "one of allow, deny, approval_required, invalid_policy"
+
+
+def test_line_is_a_case_or_has_a_fault_however_it_is_spoilt() -> None:
+    chance = random.Random(20261121)
+    pieces = [*'"{}[]\\:,', "\\ud800", "null", "NaN", "1e999", "\0", "[" * 2000, '"calls"', '"at"', "\ufeff", "\udcff"]
+    good = with_call('"arguments": {"a": [1, "x", {"y": null}]}, "session": "s"')
+    for _ in range(4000):
+        text = good
+        for _ in range(chance.randint(1, 3)):
+            at = chance.randrange(len(text))
+            text = text[:at] + chance.choice([*pieces, ""]) + text[at + chance.randint(0, 9) :]
+        cases, faults = read(text.encode(errors="surrogateescape"))
+        assert len(cases) == 1 if not faults else not cases
 
 
 def test_moment_is_read_at_any_offset_and_cut_to_microseconds() -> None:
