@@ -82,18 +82,20 @@ def _rate_limit(tool: str, node: Node | None, report: Report) -> Limit | None:
         return None
     max_node, window_node = found.need("max"), found.need("window")
     most = maximum(max_node, True, report) if max_node else None
-    seconds = _seconds(window_node, report) if window_node else None
+    span = window(window_node, report) if window_node else None
     counter = tool.lower() + "_rate"
     if len(counter) > MAX_COUNTER_CHARS:
         report.add(node, f"its counter would have more than {MAX_COUNTER_CHARS} characters", "write it as limits")
         return None
-    if most is None or seconds is None:
+    if most is None or span is None:
         return None
-    return Limit(node, counter, _WORDS.get(seconds, seconds), most, "session", ONE)
+    return Limit(node, counter, span, most, "session", ONE)
 
 
-def _seconds(node: Node, report: Report) -> int | None:
+def window(node: Node, report: Report) -> Window | None:
+    """The window that a count of seconds stands for; None, and a fault, for anything else."""
     if isinstance(node.value, str) and node.value in WINDOW_SECONDS:
         report.add(node, "must be a whole number of seconds", f"write {WINDOW_SECONDS[node.value]}")
         return None
-    return window_s(node, report)
+    seconds = window_s(node, report)
+    return None if seconds is None else _WORDS.get(seconds, seconds)

@@ -91,7 +91,8 @@ class _Merger:
         text = canonical.text(root)
         if len(text.encode()) > MAX_BYTES:
             raise PolicyRejected((Problem("", "", 1, 1, f"the merged policy is larger than {MAX_BYTES} bytes"),))
-        return Merged(text, self._told(self._warnings))
+        warnings = self._told(self._warnings)
+        return Merged(text, tuple(replace(each, code="merge", severity="warning") for each in warnings))
 
     def _same(self, root: Node, name: str) -> None:
         first, *others = self._members(name)

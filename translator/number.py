@@ -7,6 +7,11 @@ from translator.program import Number
 
 MAX_DIGITS = 100
 MAX_EXPONENT = 1000
+OUT_OF_RANGE = (
+    "number out of range",
+    f"at most {MAX_DIGITS} digits and exponents from -{MAX_EXPONENT} to {MAX_EXPONENT}",
+)
+"""What to tell of a number beyond them, and the hint."""
 _PARTS = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?)([0-9]+))?")
 _ZERO = Decimal(0)
 _MAX_EXPONENT_TEXT = 18

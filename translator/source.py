@@ -7,7 +7,7 @@ recurse, so depth cannot exhaust the stack, and it looks at every character a fi
 import json
 import re
 
-from translator.number import MAX_DIGITS, MAX_EXPONENT, number
+from translator.number import OUT_OF_RANGE, number
 from translator.program import Number
 from translator.report import Report, quote
 from translator.tree import FAULT, Node
@@ -177,8 +177,7 @@ class _Reader:
         if value is not None:
             node.value = value
         elif self._depth <= MAX_DEPTH:
-            limits = f"at most {MAX_DIGITS} digits and exponents from -{MAX_EXPONENT} to {MAX_EXPONENT}"
-            self._report.fault(node, "number out of range", limits)
+            self._report.fault(node, *OUT_OF_RANGE)
 
     def _string(self) -> str:
         start, end = self._at, self._at + 1

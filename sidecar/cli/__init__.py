@@ -24,6 +24,7 @@ from sidecar.cli import (
     explain,
     fmt,
     grants,
+    importing,
     init,
     merging,
     opa,
@@ -68,7 +69,10 @@ def application() -> typer.Typer:
     """The command line, ready to be run or to be documented."""
     app = _group(epilog="Example:  regate run --policy policy.json -- npx -y some-server")
     app.callback()(_regate)
-    for module in (serve, stdio, init, check, fmt, schema, merging, build, trial, coverage, explain, status, opa):
+    for module in (
+        *(serve, stdio, init, check, fmt, schema, importing, merging, build),
+        *(trial, coverage, explain, status, opa),
+    ):
         module.add(app)
     for name, module, help_ in (
         ("grants", grants, "Make, list and revoke the tokens that clients of `regate serve` use."),

@@ -28,13 +28,14 @@ from sidecar.proving.cases import Call, Case, Expected, moment
 from sidecar.proving.oracle import judging, located
 from translator import PolicyRejected, Program, parse
 from translator.bundle import build
+from translator.importing import Dialect, import_policy
 
 _SERVER = "s1"
 _TOGETHER = 16
 
 Fields: TypeAlias = Mapping[str, str | None]
-Reading: TypeAlias = Program | PolicyRejected | CannotDecide | None
-"""What became of a case's policy: its meaning, its faults, or why it cannot be read. None: the grant has none."""
+Reading: TypeAlias = Program | PolicyRejected | None
+"""What became of a case's policy: its meaning, or its faults. None: the grant has none."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -93,10 +94,11 @@ def reading(case: Case) -> Reading:
     """What becomes of the case's policy."""
     if case.policy is None:
         return None
-    if case.dialect != "json":
-        return CannotDecide(f"Policies of the dialect {case.dialect} cannot be read yet.")
     try:
-        return parse(case.policy, approval_map=case.approval_map)
+        policy = case.policy
+        if case.dialect != "json":
+            policy = import_policy(policy, dialect=Dialect(case.dialect.removesuffix("-yaml"))).text.encode()
+        return parse(policy, approval_map=case.approval_map)
     except PolicyRejected as error:
         return error
 
@@ -107,8 +109,6 @@ def _can_be_asked(case: Case, found: Reading) -> bool:
 
 def _unasked(case: Case, found: Reading) -> Result:
     """The result of a case that ends at its policy."""
-    if isinstance(found, CannotDecide):
-        return Result(case, "undecided", reason=str(found))
     wanted: Fields = {"policy": "valid", "at": None, "message": None}
     got: Fields = {"policy": "valid" if found else "none", "at": None, "message": None}
     if case.invalid_at is not None:

@@ -19,6 +19,7 @@ COMMANDS = (
     "check",
     "fmt",
     "schema",
+    "import",
     "merge",
     "build",
     "test",

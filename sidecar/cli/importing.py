@@ -1,0 +1,69 @@
+"""`regate import`: a policy made of a document of another shape. Needs no OPA and no gateway."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from sidecar.cli import files
+from sidecar.cli.findings import lines, warning
+from sidecar.cli.inventories import ToolsOption, inventory
+from sidecar.cli.merging import OutputOption, put
+from sidecar.cli.terminal import note
+
+_EXAMPLE = """\b
+Examples:
+  regate import intercept.yaml -o policy.json
+  regate import snippet.json --fragment-default deny
+
+What cannot be carried over, or means something a little different here, is told as a warning. Warnings and problems go
+to standard error, as PATH:LINE:COLUMN: POINTER: MESSAGE. Exit code 0: imported; 1: not imported; 2: wrong usage.
+"""
+
+
+def add(app: typer.Typer) -> None:
+    """Adds the command to the command line."""
+    app.command("import", epilog=_EXAMPLE)(import_)
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, hidden=True)],
+    dialect: Annotated[
+        Literal["intercept", "rules", "policy"] | None,
+        typer.Option(
+            "--dialect",
+            help="What the file is written in: Intercept's YAML, the rules YAML of older pages, or JSON as here."
+            "  [default: told by its members]",
+        ),
+    ] = None,
+    fragment_default: Annotated[
+        Literal["allow", "deny"] | None,
+        typer.Option(
+            "--fragment-default",
+            help="Take a fragment, which has neither version nor default, with this fate for the tools it does not"
+            " name.  [default: refuse fragments]",
+        ),
+    ] = None,
+    tools: ToolsOption = None,
+    output: OutputOption = None,
+) -> None:
+    """Make a policy of a YAML document or a fragment."""
+    from translator import PolicyRejected
+    from translator.importing import Dialect, import_policy
+
+    listed = inventory(tools) if tools is not None else None
+    try:
+        made = import_policy(
+            files.read(file),
+            dialect=Dialect(dialect) if dialect else None,
+            fragment_default=fragment_default,
+            tools=listed.tools if listed else None,
+        )
+    except PolicyRejected as error:
+        for problem in error.problems:
+            for line in lines(problem, file):
+                note(line)
+        raise typer.Exit(1) from error
+    for problem in made.warnings:
+        note(warning(problem, file))
+    put(made.text, output)
