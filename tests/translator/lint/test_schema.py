@@ -3,10 +3,14 @@
 import json
 from typing import Any
 
+import jsonschema
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from translator.lint import schema as module
 from translator.lint.schema import Found, Schema
+from translator.lint.values import key, kind_of
 from translator.report import Report
 from translator.source import read
 from translator.tree import plain
@@ -162,3 +166,73 @@ def test_schema_that_grows_without_end_is_given_up(monkeypatch: pytest.MonkeyPat
     assert _at(wide, "a.b") == Found()
     monkeypatch.setattr(module, "_MAX_STEPS", 1)
     assert _at(_object(a=STRING), "a") == Found(listed=True)
+
+
+_LEAF = st.sampled_from([None, True, 1, "x"])
+_VALUES: list[Any] = [None, True, 1, "x", [], [1], ["x"], [1, "x"], [["x"]], [{"a": 1}], {}]
+_VALUES += [{name: value} for name in "ab" for value in (None, 1, "x", [1], {"a": 1}, {"b": "x"})]
+_TYPE = st.sampled_from(["null", "boolean", "integer", "string", "array", "object"])
+_SIMPLE = st.one_of(
+    st.booleans(),
+    st.just({}),
+    st.builds(lambda each: {"type": each}, _TYPE | st.lists(_TYPE, min_size=1, max_size=3, unique=True)),
+    st.builds(lambda each: {"enum": each}, st.lists(_LEAF, min_size=1, max_size=3)),
+    st.builds(lambda each: {"const": each}, _LEAF),
+    st.sampled_from([{"$ref": "#"}, {"$ref": "#/$defs/d"}, {"$ref": "#/properties/a"}]),
+)
+
+
+def _compound(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    several = st.lists(inner, min_size=1, max_size=2)
+    named = st.dictionaries(st.sampled_from("ab"), inner)
+    keywords = {
+        **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems"), several),
+        **dict.fromkeys(("not", "if", "then", "else", "items", "additionalProperties", "unevaluatedProperties"), inner),
+        **dict.fromkeys(("properties", "dependentSchemas"), named),
+        "patternProperties": st.dictionaries(st.just("^a"), inner),
+        "type": _TYPE,
+    }
+    pairs = st.lists(st.sampled_from(sorted(keywords)), min_size=1, max_size=3, unique=True)
+    return pairs.flatmap(lambda names: st.fixed_dictionaries({name: keywords[name] for name in names}))
+
+
+_SCHEMAS = st.recursive(_SIMPLE, _compound, max_leaves=8)
+_PATHS = st.lists(st.sampled_from(["a", "b", "0", "*"]), max_size=2)
+
+
+def _at_path(value: Any, path: list[str]) -> list[Any]:
+    """The values at the path of a value; a null is none."""
+    if not path:
+        return [] if value is None else [value]
+    first, *rest = path
+    if isinstance(value, dict):
+        return _at_path(value.get(first), rest)
+    if isinstance(value, list):
+        chosen = value if first == "*" else value[int(first) :][:1] if first.isdigit() else []
+        return [found for each in chosen for found in _at_path(each, rest)]
+    return []
+
+
+def _known(value: Any) -> Any:
+    root = read(json.dumps({"": value}), Report())
+    assert root is not None
+    assert isinstance(root.value, dict)
+    return plain(root.value[""])
+
+
+@settings(max_examples=300, deadline=None)
+@given(_SCHEMAS, _SCHEMAS, _PATHS)
+def test_schema_never_denies_a_type_or_a_value_that_a_valid_argument_has(
+    inner: Any, other: Any, path: list[str]
+) -> None:
+    schema = {"type": "object", "properties": {"a": inner}, "$defs": {"d": other}}
+    found = _at(schema, ".".join(["a", *path]))
+    validator = jsonschema.Draft202012Validator(schema)
+    for value in _VALUES:
+        try:
+            is_valid = validator.is_valid({"a": value})
+        except RecursionError:
+            return
+        for seen in map(_known, _at_path(value, path) if is_valid else []):
+            assert found.kinds is None or kind_of(seen) in found.kinds
+            assert found.values is None or key(seen) in {key(plain(each)) for each in found.values}
