@@ -27,6 +27,13 @@ _ARTICLE: dict[Kind, str] = {
     "array": "an array",
     "object": "an object",
 }
+_PLURAL: dict[Kind, str] = {
+    "boolean": "true and false",
+    "number": "numbers",
+    "string": "strings",
+    "array": "arrays",
+    "object": "objects",
+}
 _EFFECT: dict[ListName, str] = {
     "require": "so every call is denied",
     "deny_if": "so every call that has it is denied",
@@ -132,9 +139,9 @@ def _mismatch(use: _Use, possible: frozenset[Kind], report: Report) -> bool:
     if judged is None or judged & possible:
         return False
     path = quote(written(use.path))
-    what = "counts" if use.condition is None else f"{quote(use.condition.op)} compares"
-    wanted = f"only {_kinds(judged)}" if judged else "nothing"
-    message = f"{path} is {_kinds(possible)} by the input schema, and this {what} {wanted}, {_EFFECT[use.list]}"
+    what = "limit counts" if use.condition is None else f"{quote(use.condition.op)} compares"
+    wanted = " and ".join(_PLURAL[kind] for kind in sorted(judged))
+    message = f"{path} is {_kinds(possible)} by the input schema; this {what} {wanted} only, {_EFFECT[use.list]}"
     tell(report, TYPE_MISMATCH, _place(use, "value"), message, _type_hint(use, possible, judged))
     return True
 
