@@ -107,7 +107,7 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
         policies.bundle = await reload.load()
         state = open_database(settings.state, "state")
         stack.push_async_callback(state.close)
-        audit = TalliedAudit(SqliteAudit(open_database(settings.state, "audit"), _dropped), tally)
+        audit = TalliedAudit(_audit(settings), tally)
         stack.push_async_callback(audit.close)
         grants = SqliteGrants(state)
         given = _given(settings, grants)
@@ -199,6 +199,10 @@ def _secret_variables(settings: Settings) -> frozenset[str]:
     headers = (secret.env for server in settings.servers.values() for secret in server.headers.values())
     tokens = (grant.token_env for grant in settings.grants.values())
     return frozenset(name for name in (*headers, *tokens) if name is not None)
+
+
+def _audit(settings: Settings) -> SqliteAudit:
+    return SqliteAudit(open_database(settings.state, "audit"), _dropped, keep_days=settings.audit_keep_days)
 
 
 def _given(settings: Settings, stored: SqliteGrants) -> dict[bytes, Grant]:

@@ -73,16 +73,20 @@ class Relay:
 
     async def _lines(self, chunks: AsyncGenerator[bytes, None], to: Addressee) -> AsyncGenerator[bytes, None]:
         """An endless JSON body: passed on line by line, each line guarded like a message."""
-        rest = b""
+        begun: list[bytes] = []
+        begun_bytes = 0
         async with aclosing(chunks) as incoming:
             try:
                 async for chunk in incoming:
-                    *lines, rest = (rest + chunk).split(b"\n")
-                    for line in lines:
-                        yield await self._guard(line, to) + b"\n"
-                    if len(rest) > _LINE_BYTES:
+                    first, *more = chunk.split(b"\n")
+                    begun.append(first)
+                    begun_bytes += len(first)
+                    for part in more:
+                        yield await self._guard(b"".join(begun), to) + b"\n"
+                        begun, begun_bytes = [part], len(part)
+                    if begun_bytes > _LINE_BYTES:
                         raise Broken(f"The server sent a line of more than {_LINE_BYTES} bytes.")
-                if rest:
+                if rest := b"".join(begun):
                     yield await self._guard(rest, to)
             except SidecarError as error:
                 self._warn(error)

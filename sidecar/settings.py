@@ -262,6 +262,9 @@ class Settings(_Model):
     body_limit_bytes: int = Field(
         default=4 * 1024 * 1024, ge=1024, le=1 << 30, description="The longest message accepted."
     )
+    audit_keep_days: int | None = Field(
+        default=None, ge=1, le=36_500, description="The days that audit records are kept; without it, for ever."
+    )
     list_ttl_cap_ms: int = Field(
         default=30_000, ge=0, description="The longest time a client may keep a list of tools."
     )

@@ -5,8 +5,8 @@ Source: policy-semantics sections 3, 4 and 15.7.
 
 import json
 from collections.abc import Iterator
-from json.scanner import c_make_scanner  # type: ignore[attr-defined]
 
+from sidecar.core import strict
 from sidecar.core.strict import Json, Number
 
 NOT_AN_OBJECT = "Tool arguments must be a JSON object."
@@ -116,13 +116,4 @@ def _constant(name: str) -> Json:
     raise ValueError(name)
 
 
-class _Rules:
-    strict = True
-    object_hook = None
-    object_pairs_hook = staticmethod(_object)
-    parse_float = parse_int = Number
-    parse_constant = staticmethod(_constant)
-    memo: dict[str, str] = {}  # noqa: RUF012
-
-
-_scan = c_make_scanner(_Rules)
+_scan = strict.scanner(_object, _constant)

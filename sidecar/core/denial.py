@@ -1,4 +1,4 @@
-"""What a client is told instead of an answer: tool results, JSON-RPC errors, empty lists. Decides nothing.
+"""What a client is told instead of an answer: tool results and JSON-RPC errors. Decides nothing.
 
 Source: mcp-gateway.md G16, G29–G31, G42; policy-semantics section 12.
 """
@@ -11,7 +11,6 @@ DENIED = 40301
 UNAVAILABLE = 50301
 META_KEY = "dev.regate/decision"
 
-_INVALID_PARAMS = -32602
 _STATUS = {-32601: 404, -32700: 400, -32600: 400, -32602: 400, -32020: 400, -32021: 400, -32022: 400}
 _LEGACY_STATUS = {-32700: 400, -32600: 400}
 _json = msgspec.json.Encoder().encode
@@ -44,17 +43,6 @@ def error(id_raw: bytes, code: int, message: str, data: Mapping[str, object] | N
         body["data"] = data
     id_member = b"" if id_raw == b"null" else b'"id":%b,' % id_raw
     return b'{"jsonrpc":"2.0",%b"error":%b}' % (id_member, _json(body))
-
-
-def unknown_tool(id_raw: bytes, tool: str) -> bytes:
-    """The error that makes a hidden tool look as if it never existed (G31, an option)."""
-    return error(id_raw, _INVALID_PARAMS, f"Unknown tool: {tool}")
-
-
-def empty_list(id_raw: bytes, *, modern: bool) -> bytes:
-    """A tools/list answer without tools, which nobody may keep."""
-    kind = b'"resultType":"complete","ttlMs":0,"cacheScope":"private",' if modern else b""
-    return b'{"jsonrpc":"2.0","id":%b,"result":{%b"tools":[]}}' % (id_raw, kind)
 
 
 def status(rpc_code: int, *, modern: bool) -> int:

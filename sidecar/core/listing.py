@@ -8,11 +8,11 @@ import json
 import re
 from collections.abc import Callable, Collection
 from json.decoder import scanstring  # type: ignore[attr-defined]
-from json.scanner import c_make_scanner  # type: ignore[attr-defined]
 from typing import Any, TypeAlias
 
 import msgspec
 
+from sidecar.core import strict
 from sidecar.core.names import fold
 from sidecar.core.strict import Number
 from sidecar.errors import Broken
@@ -288,13 +288,4 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-class _Rules:
-    strict = False
-    object_hook = None
-    object_pairs_hook = staticmethod(_object)
-    parse_float = parse_int = Number
-    parse_constant = staticmethod(lambda _: None)
-    memo: dict[str, str] = {}  # noqa: RUF012
-
-
-_value: Callable[[str, int], tuple[Any, int]] = c_make_scanner(_Rules)
+_value = strict.scanner(_object, lambda _: None, strict=False)

@@ -5,9 +5,11 @@ Source: mcp-gateway.md G1, G2.
 
 import json
 import re
+from collections.abc import Callable
 from json import JSONDecodeError
 from json.scanner import c_make_scanner  # type: ignore[attr-defined]
-from typing import TypeAlias
+from types import SimpleNamespace
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -63,13 +65,25 @@ def _constant(name: str) -> Json:
     raise Malformed(f"The message holds {name}, which is not JSON.", rpc_code=PARSE_ERROR)
 
 
-class _Rules:
-    strict = True
-    object_hook = None
-    object_pairs_hook = staticmethod(_object)
-    parse_float = parse_int = Number
-    parse_constant = staticmethod(_constant)
-    memo: dict[str, str] = {}  # noqa: RUF012
+def scanner(
+    made: Callable[[list[tuple[str, Any]]], Any], constant: Callable[[str], Any], *, strict: bool = True
+) -> Callable[[str, int], tuple[Any, int]]:
+    """Python's own JSON scanner, in C, with numbers kept as written.
+
+    It gives the value that begins at an index and where that ends. `made` makes an object of its members in order,
+    doubled ones included; `constant` is asked what NaN and its like are; `strict` refuses control characters.
+    Raises: StopIteration, JSONDecodeError, RecursionError, and what `made` and `constant` raise.
+    """
+    rules = SimpleNamespace(
+        strict=strict,
+        object_hook=None,
+        object_pairs_hook=made,
+        parse_float=Number,
+        parse_int=Number,
+        parse_constant=constant,
+        memo={},
+    )
+    return c_make_scanner(rules)  # type: ignore[no-any-return]
 
 
-_scan = c_make_scanner(_Rules)
+_scan = scanner(_object, _constant)

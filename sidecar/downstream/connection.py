@@ -6,16 +6,14 @@ is not read. A request is admitted on its head alone, before its body is waited 
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import cast
 
 import httptools
 
 from sidecar.downstream.guard import RequestRefused, too_large
-from sidecar.downstream.request import FINAL, NO_HEAD, Head, Pairs, Request, Service, Whole, begin, path, whole
+from sidecar.downstream.outlet import Outlet
+from sidecar.downstream.request import FINAL, NO_HEAD, Head, Request, Service, Whole, path, whole
 from sidecar.errors import SidecarError
-from sidecar.ports import let_go
 
 HEAD_BYTES = 64 * 1024
 HELD = 16
@@ -54,30 +52,27 @@ class Connection(asyncio.Protocol):
         self._deaf = False
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
-        self._writable: asyncio.Future[None] | None = None
-        self._current: Request | None = None
+        self._outlet = Outlet()
         self._deadline = self._loop.time() + HEAD_S
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = self._outlet.transport = cast(asyncio.Transport, transport)
         self._all.add(self)
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        self._transport = None
+        self._transport = self._outlet.transport = None
         self._all.discard(self)
         self._deaf = True
         self._queue.clear()
-        self.resume_writing()
+        self._outlet.resume()
         if self._task is not None:
             self._task.cancel()
 
     def pause_writing(self) -> None:
-        self._writable = self._loop.create_future()
+        self._outlet.pause()
 
     def resume_writing(self) -> None:
-        writable, self._writable = self._writable, None
-        if writable is not None and not writable.done():
-            writable.set_result(None)
+        self._outlet.resume()
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
@@ -160,37 +155,6 @@ class Connection(asyncio.Protocol):
         if not self._queue:
             self._begin(request)
 
-    async def write(self, status: int, headers: Pairs, body: bytes) -> None:
-        request, transport = self._current, self._transport
-        assert request is not None
-        if transport is not None:
-            request.begun = True
-            transport.write(whole(status, headers, body, request))
-            if self._writable is not None:
-                await self._writable
-
-    async def stream(self, status: int, headers: Pairs, chunks: AsyncGenerator[bytes, None]) -> None:
-        request, transport = self._current, self._transport
-        assert request is not None
-        if transport is None:
-            await let_go(chunks)
-            return
-        request.begun = True
-        request.keeps_alive = request.keeps_alive and request.is_chunkable
-        try:
-            transport.write(begin(status, headers, request))
-        except BaseException:
-            await let_go(chunks)
-            raise
-        async with aclosing(chunks) as parts:
-            async for part in parts:
-                if part:
-                    transport.write(b"%x\r\n%b\r\n" % (len(part), part) if request.is_chunkable else part)
-                if self._writable is not None:
-                    await self._writable
-        if request.is_chunkable:
-            transport.write(b"0\r\n\r\n")
-
     def sweep(self, now: float) -> None:
         """Ends what is late at this time of the loop."""
         if now < self._deadline:
@@ -258,17 +222,17 @@ class Connection(asyncio.Protocol):
     def _begin(self, request: Request) -> None:
         """Has a whole request answered."""
         self._deadline = self._loop.time() + HEAD_S if self._queue else _NEVER
-        self._current = request
+        self._outlet.request = request
         self._task = self._loop.create_task(self._answer(request))
 
     async def _answer(self, request: Request) -> None:
         try:
             if request.answering is None or request.refusal is not None:
                 assert request.refusal is not None
-                await self.write(*request.refusal)
+                await self._outlet.write(*request.refusal)
             else:
                 body = request.body
-                await request.answering(body[0] if len(body) == 1 else b"".join(body), self)
+                await request.answering(body[0] if len(body) == 1 else b"".join(body), self._outlet)
         except asyncio.CancelledError:
             if self._transport is not None:
                 self.abort()
@@ -285,7 +249,7 @@ class Connection(asyncio.Protocol):
         if request.begun:
             self.abort()
         else:
-            await self.write(500, [], b"")
+            await self._outlet.write(500, [], b"")
 
     def _next(self, answered: Request) -> None:
         transport = self._transport

@@ -91,24 +91,6 @@ def test_error_with_data_carries_it() -> None:
     check("2026-07-28", "UnsupportedProtocolVersionError", answer)
 
 
-def test_unknown_tool_looks_like_one_that_never_existed() -> None:
-    answer = json.loads(denial.unknown_tool(b"1", 'a"b'))
-    assert answer["error"] == {"code": -32602, "message": 'Unknown tool: a"b'}
-
-
-@pytest.mark.parametrize("revision", LEGACY)
-def test_empty_list_legacy_has_only_tools(revision: str) -> None:
-    answer = json.loads(denial.empty_list(b"1", modern=False))
-    assert answer == {"jsonrpc": "2.0", "id": 1, "result": {"tools": []}}
-    check(revision, "ListToolsResult", answer["result"])
-
-
-def test_empty_list_modern_may_not_be_kept() -> None:
-    answer = json.loads(denial.empty_list(b'"a"', modern=True))
-    check("2026-07-28", "ListToolsResult", answer["result"])
-    assert (answer["id"], answer["result"]["ttlMs"], answer["result"]["cacheScope"]) == ("a", 0, "private")
-
-
 @pytest.mark.parametrize(
     ("code", "modern", "legacy"),
     [

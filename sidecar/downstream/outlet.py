@@ -1,0 +1,63 @@
+"""Where a connection's answers go: written whole or as they come, no faster than the client reads. Knows no MCP."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from sidecar.downstream.request import NO_HEAD, Pairs, Request, begin, whole
+from sidecar.ports import let_go
+
+
+class Outlet:
+    """The `Writer` of one connection. `transport` is None once the client is gone: then nothing is written.
+
+    `request` is the one that is being answered; it learns whether its answer has begun, and whether the connection
+    stays.
+    """
+
+    __slots__ = ("_writable", "request", "transport")
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.request = Request(NO_HEAD, is_1_1=False)
+        self._writable: asyncio.Future[None] | None = None
+
+    async def write(self, status: int, headers: Pairs, body: bytes) -> None:
+        """Sends a whole answer."""
+        if self.transport is not None:
+            self.request.begun = True
+            self.transport.write(whole(status, headers, body, self.request))
+            if self._writable is not None:
+                await self._writable
+
+    async def stream(self, status: int, headers: Pairs, chunks: AsyncGenerator[bytes, None]) -> None:
+        """Sends an answer as it comes, each part at once."""
+        request, transport = self.request, self.transport
+        if transport is None:
+            await let_go(chunks)
+            return
+        request.begun = True
+        request.keeps_alive = request.keeps_alive and request.is_chunkable
+        try:
+            transport.write(begin(status, headers, request))
+        except BaseException:
+            await let_go(chunks)
+            raise
+        async with aclosing(chunks) as parts:
+            async for part in parts:
+                if part:
+                    transport.write(b"%x\r\n%b\r\n" % (len(part), part) if request.is_chunkable else part)
+                if self._writable is not None:
+                    await self._writable
+        if request.is_chunkable:
+            transport.write(b"0\r\n\r\n")
+
+    def pause(self) -> None:
+        """The client is behind: whoever writes next waits after it."""
+        self._writable = asyncio.get_running_loop().create_future()
+
+    def resume(self) -> None:
+        """The client has caught up, or is gone."""
+        writable, self._writable = self._writable, None
+        if writable is not None and not writable.done():
+            writable.set_result(None)
