@@ -83,6 +83,7 @@ EDGE = datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC)
 LEAPS = (0, 0, 0, 0.999999, 1, -1, 2, 30, 59, 61, 90, 3600, -3600, 86400)
 
 
+small = st.sampled_from(SMALL).map(Text)
 numbers = st.one_of(st.sampled_from(SMALL), st.sampled_from(SMALL), st.sampled_from(LARGE)).map(Text)
 scalars = st.one_of(numbers, numbers, st.sampled_from(STRINGS), st.booleans())
 operands = st.one_of(
@@ -107,9 +108,11 @@ arguments = st.one_of(
     st.dictionaries(st.sampled_from(("a", "b", "c", "é")), values(3), max_size=4).map(dump),
     st.dictionaries(st.sampled_from(("a", "b")), values(2), min_size=1, max_size=2).map(dump),
     st.fixed_dictionaries({"a": scalars}).map(dump),
+    st.fixed_dictionaries({"a": small, "b": scalars}).map(dump),
     st.fixed_dictionaries({"a": numbers, "b": st.lists(numbers | scalars, max_size=3)}).map(dump),
 )
-paths = st.lists(st.sampled_from(SEGMENTS), min_size=1, max_size=3).map(lambda steps: ".".join(("args", *steps)))
+odd_paths = st.lists(st.sampled_from(SEGMENTS), min_size=1, max_size=3).map(lambda steps: ".".join(("args", *steps)))
+paths = st.one_of(st.just("args.a"), odd_paths, odd_paths)
 
 
 @st.composite
@@ -124,7 +127,7 @@ def conditions(draw: Draw) -> dict[str, Any]:
     elif op in ("in", "not_in"):
         made["value"] = draw(st.lists(numbers if numeric else operands, min_size=int(numeric), max_size=3))
     else:
-        made["value"] = draw(numbers if numeric or op in ("lt", "lte", "gt", "gte") else operands)
+        made["value"] = draw(small | numbers if numeric or op in ("lt", "lte", "gt", "gte") else operands)
     return {**made, "as": "number"} if numeric else made
 
 
