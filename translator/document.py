@@ -15,7 +15,8 @@ from translator.tree import Node
 _ROOT = ("version", "default", "hide", "all_tools", "tools", "description", "$schema")
 _RULES = ("require", "deny_if", "require_approval", "limits")
 _SHORT_HINTS = dict.fromkeys(dialect.MEMBERS, "this short form stands inside a tool")
-_OLD_HINTS = {"rules": "the older rules dialect is not read here; write require, deny_if and limits"}
+_OLD_HINTS = {"rules": "regate import reads the dialects with rules; here they are require, deny_if and limits"}
+_FRAGMENT = "regate import makes a policy of a fragment"
 _FRAGMENT_HINTS = {**dict.fromkeys(_RULES, "rules stand inside all_tools or a tool"), **_OLD_HINTS}
 
 
@@ -43,7 +44,7 @@ def policy(root: Node, report: Report) -> Policy | None:
 
 
 def _version(found: Members, report: Report) -> None:
-    node = found.need("version")
+    node = found.need("version", 'write "version": "1"' if "default" in found else _FRAGMENT)
     if node is not None and node.value != "1":
         report.add(node, 'must be the string "1"', 'write "version": "1"')
 

@@ -37,11 +37,11 @@ class Members:
         """The member, or None when it is absent."""
         return self._held.get(name)
 
-    def need(self, name: str) -> Node | None:
+    def need(self, name: str, hint: str = "") -> Node | None:
         """The member; its absence is a fault of the object."""
         node = self._held.get(name)
         if node is None:
-            self._report.add(self.node, f"lacks the member {quote(name)}")
+            self._report.add(self.node, f"lacks the member {quote(name)}", hint)
         return node
 
     def text(self, name: str) -> str:

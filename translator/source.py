@@ -214,7 +214,7 @@ class _Reader:
         word = self._word() or char
         hint = _HINTS.get(word, "")
         if not hint and wanted == _ROOT:
-            hint = "a policy is one JSON object; YAML is not read here"
+            hint = "a policy is one JSON object; regate import reads YAML"
         return _Unreadable(self._at, f"expected {wanted}, found {quote(word)}", hint)
 
 

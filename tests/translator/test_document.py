@@ -100,3 +100,18 @@ def test_policy_puts_the_short_form_among_the_rules() -> None:
 )
 def test_policy_with_a_fault_names_its_place(document: Any, told: list[tuple[str, str]]) -> None:
     assert _policy(document)[1] == told
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ('{"t": {}}', "regate import makes a policy of a fragment"),
+        ('{"default": "deny"}', 'write "version": "1"'),
+    ],
+)
+def test_policy_without_a_version_is_told_where_fragments_go(text: str, hint: str) -> None:
+    report = Report()
+    root = read(text, report)
+    assert root is not None
+    policy(root, report)
+    assert hint in [each.hint for each in report.problems(text, "") if "version" in each.message]

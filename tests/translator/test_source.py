@@ -140,7 +140,7 @@ def test_read_of_an_unreadable_document_names_the_place_and_points_at_the_root(
 @pytest.mark.parametrize(
     ("document", "hint"),
     [
-        (b"version: 1", "YAML is not read here"),
+        (b"version: 1", "regate import reads YAML"),
         (b"// x", "JSON has no comments"),
         (b'{"a": Infinity}', "JSON has no Infinity"),
         (b'{"a": None}', "write null"),
