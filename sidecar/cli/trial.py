@@ -34,7 +34,7 @@ def add(app: typer.Typer) -> None:
 
 
 def run_cases(
-    cases: Annotated[list[Path], typer.Argument(metavar="FILE...", exists=True, dir_okay=False, hidden=True)],
+    cases: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, hidden=True)],
     policy: Annotated[
         Path | None,
         typer.Option("--policy", metavar="FILE", exists=True, dir_okay=False, help="For cases that bring no policy."),

@@ -85,6 +85,12 @@ def test_case_without_a_policy_is_run_with_the_one_named(regate: Regate, opa_pat
     assert regate("test", "cases.jsonl").code == 2
 
 
+def test_example_of_the_documents_comes_out_as_it_says(regate: Regate, opa_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "policies.md").read_text(encoding="utf-8").partition("## Cases")[2]
+    write(text.partition("```json\n")[2].partition("\n```")[0])
+    assert regate("test", "cases.jsonl").out == "1 case: 1 passed\n"
+
+
 def test_without_an_opa_nothing_is_decided(regate: Regate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGATE_OPA", "/nowhere/opa")
     write(case("a", "allow"))
