@@ -16,7 +16,7 @@ VALIDATOR = jsonschema.Draft202012Validator(schema())
 CASES = [
     json.dumps(case["policy"]) if isinstance(case.get("policy"), dict) else case.get("policy_text") or "null"
     for file in sorted((ROOT / "tests" / "decisions" / "cases").glob("*.jsonl"))
-    for case in map(json.loads, file.read_text(encoding="utf-8").splitlines())
+    for case in map(json.loads, filter(None, file.read_text(encoding="utf-8").split("\n")))
     if case.get("dialect", "json") == "json"
 ]
 FILES = [*(ROOT / "tests" / "translator" / "cases").glob("*/policy.json"), *(ROOT / "examples").glob("**/policy.json")]

@@ -68,7 +68,8 @@ class Subject:
 
     def asks(self, rule: Rule) -> bool:
         """Does the rule surely ask for an approval?"""
-        return rule.list == "require_approval" or (not rule.item.conditions and rule.item.text in self.approval_map)
+        item = rule.item
+        return rule.list == "require_approval" or (not item.conditions and item.text in filter(None, self.approval_map))
 
     def may_ask(self, rule: Rule) -> bool:
         """Might a gateway take the rule for an approval?"""

@@ -14,8 +14,8 @@ EXAMPLES = sorted((ROOT / "examples").glob("**/policy.json"))
 CASES = [
     (case["id"], case["policy"])
     for file in sorted((ROOT / "tests" / "decisions" / "cases").glob("*.jsonl"))
-    for line in file.read_text(encoding="utf-8").splitlines()
-    if isinstance((case := json.loads(line)).get("policy"), dict)
+    for line in file.read_text(encoding="utf-8").split("\n")
+    if line and isinstance((case := json.loads(line)).get("policy"), dict)
 ]
 LOOSE = '{"default":"deny", "version":"1","tools":{"a":{"limits":[{"max":1.0e1,"window":60,"counter":"c"}]}}}'
 FORMED = """{

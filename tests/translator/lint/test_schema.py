@@ -178,7 +178,6 @@ _SIMPLE = st.one_of(
     st.builds(lambda each: {"type": each}, _TYPE | st.lists(_TYPE, min_size=1, max_size=3, unique=True)),
     st.builds(lambda each: {"enum": each}, st.lists(_LEAF, min_size=1, max_size=3)),
     st.builds(lambda each: {"const": each}, _LEAF),
-    st.sampled_from([{"$ref": "#"}, {"$ref": "#/$defs/d"}, {"$ref": "#/properties/a"}]),
 )
 
 
@@ -196,7 +195,8 @@ def _compound(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return pairs.flatmap(lambda names: st.fixed_dictionaries({name: keywords[name] for name in names}))
 
 
-_SCHEMAS = st.recursive(_SIMPLE, _compound, max_leaves=8)
+_DEFINED = st.recursive(_SIMPLE, _compound, max_leaves=4)
+_SCHEMAS = st.recursive(_SIMPLE | st.just({"$ref": "#/$defs/d"}), _compound, max_leaves=8)
 _PATHS = st.lists(st.sampled_from(["a", "b", "0", "*"]), max_size=2)
 
 
@@ -221,7 +221,7 @@ def _known(value: Any) -> Any:
 
 
 @settings(max_examples=300, deadline=None)
-@given(_SCHEMAS, _SCHEMAS, _PATHS)
+@given(_SCHEMAS, _DEFINED, _PATHS)
 def test_schema_never_denies_a_type_or_a_value_that_a_valid_argument_has(
     inner: Any, other: Any, path: list[str]
 ) -> None:
@@ -229,10 +229,7 @@ def test_schema_never_denies_a_type_or_a_value_that_a_valid_argument_has(
     found = _at(schema, ".".join(["a", *path]))
     validator = jsonschema.Draft202012Validator(schema)
     for value in _VALUES:
-        try:
-            is_valid = validator.is_valid({"a": value})
-        except RecursionError:
-            return
+        is_valid = validator.is_valid({"a": value})
         for seen in map(_known, _at_path(value, path) if is_valid else []):
             assert found.kinds is None or kind_of(seen) in found.kinds
             assert found.values is None or key(seen) in {key(plain(each)) for each in found.values}

@@ -54,9 +54,9 @@ def test_rules_come_with_their_ids_and_the_nodes_of_their_conditions() -> None:
 
 
 def test_rule_asks_surely_by_the_map_and_perhaps_by_its_text() -> None:
-    texts = ("Requires human approval.", "Ask Ann.", "No.")
+    texts = ("Requires human approval.", "Ask Ann.", "")
     rules = {"deny_if": [{"conditions": [], "on_deny": text} for text in texts], "require_approval": [{}]}
-    seen = _seen({"tools": {"t": rules}}, ("Ask Ann.",))
+    seen = _seen({"tools": {"t": rules}}, ("Ask Ann.", ""))
     found = seen.sections[0].rules
     assert [seen.asks(rule) for rule in found] == [False, True, False, True]
     assert [seen.may_ask(rule) for rule in found] == [True, True, False, True]
