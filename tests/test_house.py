@@ -58,6 +58,7 @@ TRANSLATOR_CALLERS = {
     "sidecar/cli/findings.py",
     "sidecar/cli/importing.py",
     "sidecar/cli/inventories.py",
+    "sidecar/cli/made.py",
     "sidecar/cli/merging.py",
     *(path.as_posix() for path in MODULES if path.parts[:2] == ("sidecar", "proving")),
 }

@@ -11,7 +11,7 @@ import typer
 
 from sidecar.cli import annotations, files, sarif
 from sidecar.cli.build import MapOption
-from sidecar.cli.findings import lines
+from sidecar.cli.findings import document, lines
 from sidecar.cli.inventories import ToolsOption, inventory
 from sidecar.cli.terminal import printable, refuse, say
 from sidecar.errors import CannotDecide
@@ -148,18 +148,5 @@ def _document(judged: Sequence[_Judged]) -> dict[str, Any]:
             }
             for each in judged
         ],
-        "findings": [
-            {
-                "file": str(each.path),
-                "line": finding.line,
-                "column": finding.column,
-                "pointer": finding.pointer,
-                "severity": finding.severity,
-                "code": finding.code,
-                "message": finding.message,
-                "hint": finding.hint,
-            }
-            for each in judged
-            for finding in each.findings
-        ],
+        "findings": [document(finding, each.path) for each in judged for finding in each.findings],
     }

@@ -24,6 +24,20 @@ def lines(problem: "Problem", path: Path | None) -> Iterator[str]:
         yield printable(f"  hint: {problem.hint}")
 
 
+def document(problem: "Problem", path: Path | None) -> dict[str, str | int | None]:
+    """One problem for programs."""
+    return {
+        "file": None if path is None else str(path),
+        "line": problem.line,
+        "column": problem.column,
+        "pointer": problem.pointer,
+        "severity": problem.severity,
+        "code": problem.code,
+        "message": problem.message,
+        "hint": problem.hint,
+    }
+
+
 def warning(problem: "Problem", path: Path) -> str:
     """One line on what stops nothing but should be known."""
     pointer = f" {problem.pointer}:" if problem.pointer else ""

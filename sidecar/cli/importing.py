@@ -6,10 +6,9 @@ from typing import Annotated, Literal
 import typer
 
 from sidecar.cli import files
-from sidecar.cli.findings import lines, warning
 from sidecar.cli.inventories import ToolsOption, inventory
-from sidecar.cli.merging import OutputOption, put
-from sidecar.cli.terminal import note
+from sidecar.cli.made import OutputOption, finish
+from sidecar.cli.terminal import FormatOption
 
 _EXAMPLE = """\b
 Examples:
@@ -46,12 +45,14 @@ def import_(
     ] = None,
     tools: ToolsOption = None,
     output: OutputOption = None,
+    output_format: FormatOption = "text",
 ) -> None:
     """Make a policy of a YAML document or a fragment."""
     from translator import PolicyRejected
     from translator.importing import Dialect, import_policy
 
     listed = inventory(tools) if tools is not None else None
+    policy = None
     try:
         made = import_policy(
             files.read(file),
@@ -59,11 +60,7 @@ def import_(
             fragment_default=fragment_default,
             tools=listed.tools if listed else None,
         )
+        policy, findings = made.text, made.warnings
     except PolicyRejected as error:
-        for problem in error.problems:
-            for line in lines(problem, file):
-                note(line)
-        raise typer.Exit(1) from error
-    for problem in made.warnings:
-        note(warning(problem, file))
-    put(made.text, output)
+        findings = error.problems
+    finish(policy, findings, lambda _: file, output=output, as_json=output_format == "json")

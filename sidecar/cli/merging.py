@@ -1,20 +1,16 @@
 """`regate merge`: several policies made one. Needs no OPA and no gateway."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sidecar.cli import files
-from sidecar.cli.findings import lines, warning
-from sidecar.cli.terminal import note, printable, say
+from sidecar.cli.made import OutputOption, finish
+from sidecar.cli.terminal import FormatOption
 
-OutputOption = Annotated[
-    Path | None,
-    typer.Option(
-        "-o", "--output", metavar="FILE", dir_okay=False, help="The policy to write.  [default: standard output]"
-    ),
-]
+if TYPE_CHECKING:
+    from translator.errors import Problem
 
 _EXAMPLE = """\b
 Example:
@@ -33,27 +29,20 @@ def add(app: typer.Typer) -> None:
 def merge(
     policies: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, hidden=True)],
     output: OutputOption = None,
+    output_format: FormatOption = "text",
 ) -> None:
     """Make one policy of several."""
     from translator import PolicyRejected
     from translator.merge import merge as merged
 
+    policy = None
     try:
         made = merged([(str(path), files.read(path)) for path in policies])
+        policy, findings = made.text, made.warnings
     except PolicyRejected as error:
-        for problem in error.problems:
-            for line in lines(problem, Path(problem.policy) if problem.policy else None):
-                note(line)
-        raise typer.Exit(1) from error
-    for problem in made.warnings:
-        note(warning(problem, Path(problem.policy)))
-    put(made.text, output)
+        findings = error.problems
+    finish(policy, findings, _file, output=output, as_json=output_format == "json")
 
 
-def put(policy: str, output: Path | None) -> None:
-    """Writes a policy where it is wanted. Raises: FileFailed."""
-    if output is None:
-        say(policy.removesuffix("\n"))
-        return
-    files.write(output, policy.encode())
-    note(f"{printable(str(output))}: written")
+def _file(finding: "Problem") -> Path | None:
+    return Path(finding.policy) if finding.policy else None

@@ -31,3 +31,18 @@ def test_warning_is_one_line_with_its_place_and_hint() -> None:
         "x.json:1:2: warning: /a: odd (fix\\u000ait)"
     )
     assert findings.warning(Problem("", "", 1, 2, "odd"), path) == "x.json:1:2: warning: odd"
+
+
+def test_document_of_a_problem_has_every_part() -> None:
+    problem = Problem("p", "/a", 1, 2, "bad", "fix it")
+    told = {
+        "line": 1,
+        "column": 2,
+        "pointer": "/a",
+        "severity": "error",
+        "code": "invalid_policy",
+        "message": "bad",
+        "hint": "fix it",
+    }
+    assert findings.document(problem, Path("x.json")) == {"file": "x.json", **told}
+    assert findings.document(problem, None) == {"file": None, **told}

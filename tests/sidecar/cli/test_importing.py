@@ -100,3 +100,14 @@ def test_import_of_text_that_steers_a_terminal_prints_escapes(regate: Regate) ->
     assert done.code == 1
     assert "\\u001b[2J" in done.err
     assert done.err.replace("\n", "").isprintable()
+
+
+def test_import_for_programs_is_one_document(regate: Regate) -> None:
+    _write("p.yaml", INTERCEPT)
+    done = regate("import", "p.yaml", "--format", "json")
+    told = json.loads(done.out)
+    assert (done.code, done.err) == (0, "")
+    assert told["policy"] == regate("import", "p.yaml").out
+    assert [(each["file"], each["pointer"], each["severity"]) for each in told["findings"]] == [
+        ("p.yaml", "/tools/pay/rules/0/state", "warning")
+    ]

@@ -58,3 +58,11 @@ def test_merge_of_what_is_too_large_together_names_no_file(regate: Regate, monke
     done = regate("merge", "one.json", "two.json")
     assert (done.code, done.out) == (1, "")
     assert done.err.endswith("policies: the merged policy is larger than 60 bytes\n")
+
+
+def test_merge_for_programs_is_one_document(regate: Regate) -> None:
+    _write(one=ONE, two=OTHER)
+    done = regate("merge", "one.json", "two.json", "--format", "json")
+    told = json.loads(done.out)
+    assert (done.code, done.err, told["policy"]) == (1, "", None)
+    assert [(each["file"], each["line"], each["pointer"]) for each in told["findings"]] == [("two.json", 2, "/default")]
