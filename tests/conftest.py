@@ -11,6 +11,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--calls", type=int, default=0, help="how many generated calls two opinions are compared on  [default: a few]"
     )
+    parser.addoption(
+        "--fuzz-seconds", type=float, default=0, help="how long documents are bent for the translator  [default: 8]"
+    )
+    parser.addoption("--fuzz-seed", type=int, default=1, help="which documents  [default: 1]")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -52,6 +52,7 @@ TRANSLATOR_CALLERS = {
     "sidecar/cli/init.py",
     "sidecar/cli/schema.py",
     "sidecar/cli/build.py",
+    "sidecar/cli/patterns.py",
     "sidecar/cli/explain.py",
     "sidecar/cli/explanations.py",
     "sidecar/cli/coverage.py",

@@ -10,6 +10,8 @@ from translator.report import Report, quote
 
 MAX_RULE_ID_CHARS = 16_000_000
 """Ids repeat the name of their tool; together they must not outgrow the document by orders."""
+MAX_RULES = 20_000
+"""Rules and conditions of one policy, ten times what the largest server known asks for. OPA takes 20 kB for each."""
 _Counter: TypeAlias = tuple[str, str, int]
 _Increment: TypeAlias = "tuple[tuple[str, ...] | None, object]"
 
@@ -59,13 +61,19 @@ def _places(policy: Policy) -> Iterator[tuple[str | None, Rules]]:
 
 
 def _is_bounded(policy: Policy, report: Report) -> bool:
-    left = MAX_RULE_ID_CHARS
+    left, rules_left = MAX_RULE_ID_CHARS, MAX_RULES
     for tool, rules in _places(policy):
-        count = sum(map(len, (rules.require, rules.deny_if, rules.require_approval, rules.limits)))
-        left -= count * len(naming.place(tool))
-        if left < 0 and rules.at is not None:
+        items = (*rules.require, *rules.deny_if, *rules.require_approval)
+        rules_left -= len(rules.limits) + sum(max(1, len(item.conditions)) for item in items)
+        left -= (len(items) + len(rules.limits)) * len(naming.place(tool))
+        if rules.at is None or min(left, rules_left) >= 0:
+            continue
+        if rules_left < 0:
+            message = f"with it the policy has more than {MAX_RULES} rules and conditions"
+            report.add(rules.at, message, "split the policy, or write rules of many tools once, in all_tools")
+        else:
             report.add(rules.at, "its name is too long for so many rules", "shorten the name or merge rules")
-            return False
+        return False
     return True
 
 

@@ -163,16 +163,20 @@ def _translated(
     paths: Mapping[str, Path], approval_map: Sequence[str], part: str, metadata: Mapping[str, str | int]
 ) -> "Bundle | None":
     """The bundle, or None after every problem was told."""
-    from translator import Part, PolicyRejected, translate
+    from sidecar.cli import patterns
+    from translator import Part, PolicyRejected, Problem, translate
 
     texts = {id_: files.read(path) for id_, path in paths.items()}
+    bundle, problems = None, list[Problem]()
     try:
-        return translate(texts, approval_map=approval_map, part=Part(part), metadata=metadata)
+        bundle = translate(texts, approval_map=approval_map, part=Part(part), metadata=metadata)
+        problems = patterns.problems({id_: compiled.program for id_, compiled in bundle.policies.items()})
     except PolicyRejected as error:
-        for problem in error.problems:
-            for line in lines(problem, paths.get(problem.policy)):
-                say(line)
-    return None
+        problems = list(error.problems)
+    for problem in problems:
+        for line in lines(problem, paths.get(problem.policy)):
+            say(line)
+    return None if problems else bundle
 
 
 def _signed(bundle: "Bundle", key: Path, algorithm: str) -> bytes:

@@ -3,13 +3,13 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from sidecar.cli import annotations, files, sarif
+from sidecar.cli import annotations, files, patterns, sarif
 from sidecar.cli.build import MapOption
 from sidecar.cli.findings import document, lines
 from sidecar.cli.inventories import ToolsOption, inventory
@@ -19,6 +19,7 @@ from sidecar.errors import CannotDecide
 if TYPE_CHECKING:
     from translator.errors import Problem
     from translator.inventory import Inventory
+    from translator.program import Program
 
 _EXAMPLE = """\b
 Examples:
@@ -39,12 +40,16 @@ _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """One policy and what was found. `permitted` is None when no tools are known, or the policy has errors."""
+    """One policy and what was found. `permitted` is None when no tools are known, or the policy has errors.
+
+    `matching` is what a good policy with patterns means.
+    """
 
     path: Path
     findings: tuple["Problem", ...]
     permitted: int | None
     tools: int | None
+    matching: "Program | None"
 
 
 def add(app: typer.Typer) -> None:
@@ -72,7 +77,7 @@ def check(
     ignored = _codes(ignore or ())
     try:
         known = inventory(tools) if tools is not None else None
-        judged = [_judged(path, known, approval_map or (), ignored) for path in policies]
+        judged = _asked([_judged(path, known, approval_map or (), ignored) for path in policies])
     except files.FileFailed as error:
         raise CannotDecide(str(error)) from error
     told = [(each.path, finding) for each in judged for finding in each.findings]
@@ -106,9 +111,30 @@ def _codes(given: Sequence[str]) -> frozenset[str]:
 def _judged(path: Path, known: "Inventory | None", approval_map: Sequence[str], ignored: Collection[str]) -> _Judged:
     from translator.lint.review import review
 
-    seen = review(files.read(path), inventory=known, approval_map=approval_map, policy_id=path.stem)
+    data = files.read(path)
+    seen = review(data, inventory=known, approval_map=approval_map, policy_id=path.stem)
     kept = tuple(each for each in seen.findings if each.code not in ignored)
-    return _Judged(path, kept, seen.permitted, None if known is None else len(known.tools))
+    return _Judged(
+        path, kept, seen.permitted, None if known is None else len(known.tools), _matching(data, seen.findings)
+    )
+
+
+def _matching(data: bytes, findings: Sequence["Problem"]) -> "Program | None":
+    """What the policy means, if it is good and has patterns."""
+    from translator import parse
+
+    good = b"regex" in data and not any(each.severity == "error" for each in findings)
+    return parse(data) if good else None
+
+
+def _asked(judged: Sequence[_Judged]) -> list[_Judged]:
+    """The same, with the patterns that OPA refuses."""
+    programs = {str(number): each.matching for number, each in enumerate(judged) if each.matching is not None}
+    refused = patterns.problems(programs)
+    return [
+        replace(each, findings=(*each.findings, *(one for one in refused if one.policy == str(number))))
+        for number, each in enumerate(judged)
+    ]
 
 
 def _say(judged: Sequence[_Judged]) -> None:

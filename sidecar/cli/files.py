@@ -15,12 +15,20 @@ class FileFailed(SidecarError):
     code = "file_failed"
 
 
+MAX_BYTES = 128 * 1024 * 1024
+"""More than any file here needs, and no more than a device without end may take of memory."""
+
+
 def read(path: Path) -> bytes:
     """What the file holds. Raises: FileFailed."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise failed(path, "read", error) from error
+    if len(data) > MAX_BYTES:
+        raise FileFailed(f"{path} cannot be read: it is larger than {MAX_BYTES} bytes")
+    return data
 
 
 def write(path: Path, data: bytes) -> None:

@@ -123,3 +123,15 @@ def test_check_of_rule_ids_past_all_measure_refuses_the_tool(monkeypatch: pytest
         (f"/tools/{'u' * 40}", "its name is too long for so many rules")
     ]
     assert _told(all_tools={"require": ["args.a"] * 7}) == [("/all_tools", "its name is too long for so many rules")]
+
+
+def test_check_of_more_rules_than_opa_can_hold_refuses_the_tool(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_RULES", 4)
+    condition = {"path": "args.a", "op": "eq", "value": 1}
+    three = {"require": ["args.a"], "deny_if": [{"conditions": [condition, condition]}]}
+    two = {"deny_if": [{"conditions": []}], "limits": [{"counter": "c", "window": "day", "max": 1}]}
+    more = "with it the policy has more than 4 rules and conditions"
+    assert _told(tools={"t": three}) == []
+    assert _told(tools={"t": two, "u": two}) == []
+    assert _told(tools={"t": three, "u": two}) == [("/tools/u", more)]
+    assert _told(tools={"t": three}, all_tools=two) == [("/all_tools", more)]

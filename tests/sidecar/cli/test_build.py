@@ -193,3 +193,17 @@ def test_build_does_not_hang_on_place_time_or_language(tmp_path: Path) -> None:
         subprocess.run(command, cwd=tmp_path / place, env=with_path, umask=umask, check=True, timeout=60)
         made.append((tmp_path / place / "bundle.tar.gz").read_bytes())
     assert made[0] == made[1]
+
+
+def test_build_and_check_of_a_pattern_that_opa_refuses_tell_it(regate: Regate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pattern is known that RE2 takes here and OPA does not: one is played."""
+    monkeypatch.setattr("sidecar.opa.patterns.refused", lambda binary, asked: list(asked))
+    rules = {"deny_if": [{"path": "args.a", "op": "regex", "value": "x"}]}
+    Path("p.json").write_text(json.dumps({"version": "1", "default": "allow", "all_tools": rules}), encoding="utf-8")
+    Path("good.json").write_text(GOOD, encoding="utf-8")
+    for command in (["build", "p.json", "good.json", "-o", "bundle.tar.gz"], ["check", "good.json", "p.json"]):
+        done = regate(*command)
+        assert done.code == 1
+        assert 'p.json:1:1: /all_tools/deny_if/args.a-regex: OPA refuses the pattern "x"' in done.out
+        assert "good.json:" not in done.out
+    assert not Path("bundle.tar.gz").exists()

@@ -14,6 +14,12 @@ def test_file_that_cannot_be_read_is_told_in_one_line(tmp_path: Path) -> None:
         files.read(tmp_path / "folder")
 
 
+def test_file_without_end_is_not_read_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_BYTES", 1000)
+    with pytest.raises(files.FileFailed, match=r"/dev/zero cannot be read: it is larger than 1000 bytes"):
+        files.read(Path("/dev/zero"))
+
+
 def test_file_that_is_new_gets_the_usual_mode(tmp_path: Path) -> None:
     files.write(tmp_path / "new", b"x")
     (tmp_path / "usual").write_bytes(b"")
