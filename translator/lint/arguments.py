@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from translator.lint.codes import TOO_MUCH, TYPE_MISMATCH, UNKNOWN_PATH, VALUE_NOT_ALLOWED
+from translator.lint.numbers import meet
 from translator.lint.schema import Found, Schema
 from translator.lint.subject import Section, Subject, member, tell
-from translator.lint.values import Kind, key, kind_of
+from translator.lint.values import Kind, key, kind_of, true_of
 from translator.model import ListName
 from translator.nearest import Nearest
 from translator.paths import written
@@ -103,7 +104,11 @@ def _judge(use: _Use, found: list[Found], tool: str | None, report: Report) -> N
     if None in kinds or not any(kinds):
         return
     possible = frozenset(kind for some in kinds for kind in some or ())
-    if _mismatch(use, possible, report) or use.condition is None or use.condition.op not in _EQUAL or use.as_number:
+    if _mismatch(use, possible, report) or use.condition is None:
+        return
+    if possible == {"number"} and _out_of_bounds(use, use.condition, there, report):
+        return
+    if use.condition.op not in _EQUAL or use.as_number:
         return
     lists = [each.values for each in there]
     if None not in lists:
@@ -175,6 +180,17 @@ def _type_hint(use: _Use, possible: frozenset[Kind], judged: frozenset[Kind]) ->
     if "array" in possible:
         return f"write {quote(written((*use.path, '*')))} for its elements"
     return "compare it with a value of its type"
+
+
+def _out_of_bounds(use: _Use, condition: Condition, there: list[Found], report: Report) -> bool:
+    """Is the comparison true for no number within the bounds of the schema?"""
+    wanted = true_of(condition).kinds["number"].numeric
+    if any(meet(wanted, each.numbers) for each in there):
+        return False
+    path = quote(written(use.path))
+    message = f"no number within the bounds of the input schema makes this true of {path}"
+    tell(report, VALUE_NOT_ALLOWED, _place(use, "value"), message)
+    return True
 
 
 def _not_allowed(use: _Use, condition: Condition, allowed: list[Node], report: Report) -> None:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 from urllib.parse import unquote
 
+from translator.lint.numbers import ANY_NUMBER, NumberSet, above, below, meet
 from translator.lint.values import KINDS, Kind, key, kind_of
+from translator.program import Number
 from translator.tree import Node, plain
 
 Conjunction: TypeAlias = tuple[Node, ...]
@@ -22,12 +24,19 @@ _BESIDE_REF = frozenset(
 )
 _UNFOLLOWED = ("$dynamicRef", "$recursiveRef")
 _CONDITIONAL = ("if", "then", "else", "dependentSchemas", "dependencies", "patternProperties")
+_BOUNDS = (
+    ("minimum", above, True),
+    ("exclusiveMinimum", above, False),
+    ("maximum", below, True),
+    ("exclusiveMaximum", below, False),
+)
 _TYPES: Mapping[str, Kind | None] = {**{kind: kind for kind in KINDS}, "integer": "number", "null": None}
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What lies at a path. `listed` means that the schema has it; then `kinds` and `values` are all there can be.
+    """What lies at a path. `listed` means that the schema has it; then `kinds` and `values` are all there can be, and
+    `numbers` all the numbers.
 
     `absent` means that the schema has no such argument; `parent` is then the longest part of the path that it has,
     `siblings` are the names there, and `parent_kinds` its types. All None or False: nothing is certain.
@@ -37,6 +46,7 @@ class Found:
     absent: bool = False
     kinds: frozenset[Kind] | None = None
     values: tuple[Node, ...] | None = None
+    numbers: NumberSet = ANY_NUMBER
     parent: int = 0
     siblings: tuple[str, ...] = ()
     parent_kinds: frozenset[Kind] | None = None
@@ -71,7 +81,9 @@ class Schema:
             if step == "unknown":
                 return Found()
             view = following
-        return Found(listed=True, kinds=_kinds(view), values=_values(view)) if view else Found(listed=True)
+        if not view:
+            return Found(listed=True)
+        return Found(listed=True, kinds=_kinds(view), values=_values(view), numbers=_numbers(view))
 
     def _expand(self, node: Node, depth: int = 0) -> View:
         """The schema with its references and its combinations written out."""
@@ -248,6 +260,17 @@ def _values(view: tuple[Conjunction, ...]) -> tuple[Node, ...] | None:
             return None
         found.update({key(plain(value)): value for value in min(lists, key=len)})
     return tuple(found.values())
+
+
+def _numbers(view: tuple[Conjunction, ...]) -> NumberSet:
+    """The numbers within the bounds that all alternatives have in common; any where there are several."""
+    found = ANY_NUMBER
+    for node in view[0] if len(view) == 1 else ():
+        for name, make, closed in _BOUNDS:
+            bound = _held(node).get(name)
+            if bound is not None and isinstance(bound.value, Number):
+                found = meet(found, make(bound.value.value, closed=closed))
+    return found
 
 
 def _held(node: Node) -> Mapping[str, Node]:

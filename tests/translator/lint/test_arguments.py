@@ -19,6 +19,9 @@ ORDER = {
         "force": {"type": "boolean"},
         "note": {},
         "gone": {"type": "null"},
+        "leverage": {"type": "integer", "minimum": 1, "maximum": 100},
+        "ratio": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": "x"},
+        "either": {"anyOf": [{"type": "integer", "maximum": 1}, {"type": "integer"}]},
     },
     "additionalProperties": False,
 }
@@ -83,6 +86,9 @@ def _denied(*conditions: dict[str, Any], tool: str = "order") -> list[tuple[str,
         (_is("args.side", "eq", "buy"), "value_not_allowed", "value", 'did you mean "Buy"?'),
         (_is("args.side", "neq", "x"), "value_not_allowed", "value", 'it allows "Buy", "Sell"'),
         (_is("args.mode", "eq", 2), "value_not_allowed", "value", 'it allows "Full"'),
+        (_is("args.leverage", "gt", 100), "value_not_allowed", "value", ""),
+        (_is("args.leverage", "in", [0, 101]), "value_not_allowed", "value", ""),
+        (_is("args.ratio", "lte", 0, **{"as": "number"}), "value_not_allowed", "value", ""),
         (_is("args.side", "in", ["Buy", "sell"]), "value_not_allowed", "value/1", 'did you mean "Sell"?'),
     ],
 )
@@ -111,6 +117,11 @@ def test_condition_that_the_schema_makes_impossible_is_told(
         _is("args.note.more", "gt", 1),
         _is("args.gone", "gt", 1),
         _is("args.force", "exists", False),
+        _is("args.leverage", "gte", 100),
+        _is("args.leverage", "exists", False),
+        _is("args.leverage", "neq", 0),
+        _is("args.ratio", "gt", 10),
+        _is("args.either", "gt", 10),
     ],
 )
 def test_condition_that_the_schema_allows_or_is_vague_about_is_not_told(condition: dict[str, Any]) -> None:

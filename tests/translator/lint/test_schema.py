@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from translator.lint import schema as module
+from translator.lint.numbers import meet, points
 from translator.lint.schema import Found, Schema
 from translator.lint.values import key, kind_of
+from translator.program import Number
 from translator.report import Report
 from translator.source import read
 from translator.tree import plain
@@ -178,6 +180,11 @@ _SIMPLE = st.one_of(
     st.builds(lambda each: {"type": each}, _TYPE | st.lists(_TYPE, min_size=1, max_size=3, unique=True)),
     st.builds(lambda each: {"enum": each}, st.lists(_LEAF, min_size=1, max_size=3)),
     st.builds(lambda each: {"const": each}, _LEAF),
+    st.builds(
+        lambda name, bound: {"type": "number", name: bound},
+        st.sampled_from(["minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"]),
+        st.integers(0, 2),
+    ),
 )
 
 
@@ -233,3 +240,4 @@ def test_schema_never_denies_a_type_or_a_value_that_a_valid_argument_has(
         for seen in map(_known, _at_path(value, path) if is_valid else []):
             assert found.kinds is None or kind_of(seen) in found.kinds
             assert found.values is None or key(seen) in {key(plain(each)) for each in found.values}
+            assert not isinstance(seen, Number) or meet(points([seen.value]), found.numbers)
