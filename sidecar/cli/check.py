@@ -144,7 +144,9 @@ def _say(judged: Sequence[_Judged]) -> None:
                 say(line)
     for each in judged:
         if each.permitted is not None:
-            say(printable(f"{each.path}: permits {each.permitted} of {_plural(each.tools or 0, 'tool', 'tools')}"))
+            most = "at most " if each.permitted else ""
+            total = _plural(each.tools or 0, "tool", "tools")
+            say(printable(f"{each.path}: permits {most}{each.permitted} of {total}"))
     counts = _counts(judged)
     parts = [_plural(counts[name], name, f"{name}s") for name in _SEVERITIES if counts[name]]
     told = f": {', '.join(parts)}" if parts else ", no problems"

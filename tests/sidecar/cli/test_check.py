@@ -112,7 +112,10 @@ def test_check_refuses_to_ignore_what_is_no_lint(regate: Regate) -> None:
 def test_check_with_the_tools_of_a_server_counts_those_that_may_pass(regate: Regate) -> None:
     _write(odd=ODD.replace("delete_*", "d"), tools=TOOLS, shut='{"version": "1", "default": "deny"}', bad=BAD)
     done = regate("check", "odd.json", "--tools", "tools.json", "--ignore", "session_limit")
-    assert (done.code, done.out.splitlines()[-2:]) == (0, ["odd.json: permits 4 of 5 tools", "1 policy: 1 note"])
+    assert (done.code, done.out.splitlines()[-2:]) == (
+        0,
+        ["odd.json: permits at most 4 of 5 tools", "1 policy: 1 note"],
+    )
     done = regate("check", "bad.json", "shut.json", "--tools", "tools.json")
     assert "shut.json:1:1: warning: this policy permits 0 of 5 tools [permits_nothing]" in done.out.splitlines()
     assert done.out.splitlines()[-2:] == ["shut.json: permits 0 of 5 tools", "2 policies: 2 errors, 1 warning"]

@@ -41,7 +41,7 @@ def test_init_with_tools_says_why_and_that_a_person_must_look(regate: Regate, to
         "Nobody has checked what the server says of its tools. Look at every line before you use the policy.",
     ]
     assert regate("check", "p.json", "--tools", tools).out.splitlines()[-2:] == [
-        "p.json: permits 2 of 4 tools",
+        "p.json: permits at most 2 of 4 tools",
         "1 policy, no problems",
     ]
 
