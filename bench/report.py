@@ -134,14 +134,14 @@ def others(results: Results) -> list[tuple[str, ...]]:
 def markdown(results: Results) -> str:
     """All of it as Markdown tables, aligned so that they read well in a terminal too."""
     tables = (
-        _table(_HEAD, rows(results), left=(0, 2)),
-        _table(("wanted of", "bound", "found", ""), goals(results), left=(0, 3)),
-        _table(("also", "found"), others(results), left=(0,)),
+        table(_HEAD, rows(results), left=(0, 2)),
+        table(("wanted of", "bound", "found", ""), goals(results), left=(0, 3)),
+        table(("also", "found"), others(results), left=(0,)),
     )
     return "\n\n".join(tables) + "\n"
 
 
-def _table(head: Sequence[str], body: Sequence[Sequence[str]], left: Sequence[int]) -> str:
+def table(head: Sequence[str], body: Sequence[Sequence[str]], left: Sequence[int]) -> str:
     widths = [max(len(line[column]) for line in (head, *body)) for column in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:
