@@ -5,8 +5,9 @@ it is. Members that no policy knows follow the known ones, in their own order.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring
 
 from translator.program import Json, Number
 from translator.tree import Node, plain
@@ -47,27 +48,29 @@ def text(policy: "Node | Json") -> str:
 
     Shape: a tree from `source.read`, or its plain value. Characters that do not print are written as escapes.
     """
-    return "".join(_lines(plain(policy) if isinstance(policy, Node) else policy, _POLICY, "\n")) + "\n"
+    pieces: list[str] = []
+    _write(plain(policy) if isinstance(policy, Node) else policy, _POLICY, "\n", pieces.append)
+    return "".join(pieces) + "\n"
 
 
-def _lines(value: Json, form: _Form, line: str) -> Iterator[str]:
-    """The text of one value in pieces; `line` starts a line at the value's own indent."""
+def _write(value: Json, form: _Form, line: str, put: Callable[[str], object]) -> None:
+    """Puts the text of one value, piece by piece; `line` starts a line at the value's own indent."""
     if isinstance(value, dict) and value:
         before = "{"
         for name, inner in _ordered(value, form):
-            yield f"{before}{line}  {_string(name)}: "
-            yield from _lines(inner, form.inside.get(name, form.each or _VALUE), line + "  ")
+            put(f"{before}{line}  {_string(name)}: ")
+            _write(inner, form.inside.get(name, form.each or _VALUE), line + "  ", put)
             before = ","
-        yield line + "}"
+        put(line + "}")
     elif isinstance(value, list) and value:
         before = "["
         for element in value:
-            yield f"{before}{line}  "
-            yield from _lines(element, form, line + "  ")
+            put(f"{before}{line}  ")
+            _write(element, form, line + "  ", put)
             before = ","
-        yield line + "]"
+        put(line + "]")
     else:
-        yield _leaf(value)
+        put(_leaf(value))
 
 
 def _ordered(held: Mapping[str, Json], form: _Form) -> Iterator[tuple[str, Json]]:
@@ -86,7 +89,7 @@ def _leaf(value: Json) -> str:
 
 
 def _string(value: str) -> str:
-    quoted = json.dumps(value, ensure_ascii=False)
+    quoted = encode_basestring(value)
     if quoted.isprintable():
         return quoted
     return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in quoted)

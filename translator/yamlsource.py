@@ -66,6 +66,7 @@ class _Reader:
         self._anchors: dict[str, Node] = {}
         self._depth = 0
         self._copied = 0
+        self._refused: set[Node] = set()
 
     def document(self) -> Node:
         """Reads the whole text."""
@@ -88,6 +89,8 @@ class _Reader:
         event = next(self._events)
         if isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
             self._depth -= 1
+            if box in self._refused:
+                box.value = FAULT
             return box.parent
         at = event.start_mark.index
         held = box.value
@@ -155,6 +158,7 @@ class _Reader:
             return None
         if event.tag not in _COLLECTIONS:
             self._report.fault(node, f"has the tag {quote(event.tag)}, which is not read here", "remove the tag")
+            self._refused.add(node)
         self._depth += 1
         self._check_depth(node, self._depth)
         node.value = {} if isinstance(event, yaml.MappingStartEvent) else []

@@ -2,6 +2,7 @@
 
 import json
 import time
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from translator import yamlsource
 from translator.program import Number
 from translator.report import Report
 from translator.source import MAX_DEPTH
-from translator.tree import Node
+from translator.tree import Node, plain
 from translator.yamlsource import MAX_COPIED, read
 
 PYTHON = "tag:yaml.org,2002:python/object:os.system"
@@ -224,6 +225,12 @@ def test_read_tells_a_fault_and_goes_on(text: str, told: Any) -> None:
     root, faults, _ = _read(text + "\nlast: {x: 1, x: 2}")
     assert root is not None
     assert sorted(faults) == sorted([told, ("", text.count("\n") + 2, 14, 'the name "x" is repeated')])
+
+
+def test_read_of_a_collection_with_a_tag_gives_no_value() -> None:
+    root, _, _ = _read("a: !!set {x: 1}\nb: [!own [2]]\nc: 3")
+    assert root is not None
+    assert plain(root) == {"a": None, "b": [None], "c": Number("3", Decimal(3))}
 
 
 def test_read_of_a_quoted_merge_sign_is_a_name() -> None:
