@@ -1,6 +1,7 @@
 """Source: YAML 1.1; policy-semantics, sections 10, 15.1 and 15.14. Every test runs with both parsers of PyYAML."""
 
 import json
+import re
 import time
 from decimal import Decimal
 from typing import Any
@@ -207,6 +208,7 @@ def test_read_of_a_document_of_the_greatest_depth_is_fine() -> None:
     [
         ("tools:\n  1: {}\n", ("/tools", 2, 3, 'the name "1" is not a string')),
         ("tools:\n  a: {}\n  on: {}\n", ("/tools", 3, 3, 'the name "on" is not a string')),
+        ("tools:\n  1e3: {}\n", ("/tools", 2, 3, 'the name "1e3" is not a string')),
         ("tools:\n  ~: {}\n", ("/tools", 2, 3, 'the name "~" is not a string')),
         ("tools:\n  2026-01-01: {}\n", ("/tools", 2, 3, 'the name "2026-01-01" is a date, and JSON has none')),
         ("tools:\n  ? [a, {b: [c]}]\n  : {}\n", ("/tools", 2, 5, "a name that is no plain text")),
@@ -279,7 +281,10 @@ def test_read_of_megabytes_is_bounded() -> None:
     assert time.process_time() - before < 20
 
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x85\u2028\u2029"))
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x85\u2028\u2029")).filter(
+    lambda text: not re.fullmatch(r"-?[0-9.]+[eE][+-]?[0-9]+", text)
+)
+"""Text that PyYAML does not write as what this reader takes for a number."""
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**30), 10**30) | TEXT,
     lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
@@ -289,9 +294,7 @@ JSON = st.recursive(
 
 @given(value=JSON, flow=st.sampled_from([None, True, False]))
 def test_read_of_any_document_gives_back_what_was_written(value: Any, flow: bool | None) -> None:
-    root, told, remarks = _read(yaml.safe_dump(value, allow_unicode=True, default_flow_style=flow, sort_keys=False))
-    assert told == []
-    assert _loose(root) == value or remarks
+    assert _good(yaml.safe_dump(value, allow_unicode=True, default_flow_style=flow, sort_keys=False)) == value
 
 
 @given(text=st.text("ab:-[]{},&*|>'\"#%@?<~.0123 \n\t\\é", max_size=40))
