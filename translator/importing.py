@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 from translator import canonical, check, document, intercept, rulesyaml, source, yamlsource
 from translator.errors import PolicyRejected, Problem
 from translator.inventory import Tool
-from translator.report import Report, quote
+from translator.report import Report, quote, shorten
 from translator.rewrite import policy, standing
 from translator.tree import Node
 
@@ -129,7 +129,7 @@ def _detected(root: Node, report: Report) -> Dialect | None:
                 first.setdefault(dialect, node)
     if len(first) > 1:
         (_, one), (other_dialect, other) = first.items()
-        message = f"{quote(str(other.key))} as here is of the dialect {other_dialect}, but {one.pointer()} is not"
+        message = f"{quote(str(other.key))} as here is of the dialect {other_dialect}, but {shorten(one.pointer())} is not"
         report.add(other, message, "say which it is: --dialect intercept or --dialect rules")
         return None
     return next(iter(first), Dialect.INTERCEPT)
