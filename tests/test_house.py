@@ -53,6 +53,7 @@ TRANSLATOR_CALLERS = {
     "sidecar/cli/schema.py",
     "sidecar/cli/build.py",
     "sidecar/cli/patterns.py",
+    "sidecar/cli/diff.py",
     "sidecar/cli/explain.py",
     "sidecar/cli/explanations.py",
     "sidecar/cli/coverage.py",

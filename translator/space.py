@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import chain, combinations, islice, product
 from typing import TypeAlias
 
-from translator.boundary import ABSENT, Absent, Around, Value, around
+from translator.boundary import ABSENT, Absent, Around, Value, around, text
 from translator.emit import INDEX
 from translator.program import Condition, Json, Op
 
@@ -79,10 +79,15 @@ def _told_apart(
     values: Sequence[Value], whole: Callable[[Value], Value]
 ) -> Generator[Sequence[Value], Sequence[Hashable], list[Value]]:
     marks = yield [whole(value) for value in values]
-    first: dict[Hashable, Value] = {}
+    shortest: dict[Hashable, Value] = {}
     for mark, value in zip(marks, values, strict=True):
-        first.setdefault(mark, value)
-    return list(first.values())
+        if mark not in shortest or _length(value) < _length(shortest[mark]):
+            shortest[mark] = value
+    return list(shortest.values())
+
+
+def _length(value: Value) -> int:
+    return 0 if isinstance(value, Absent) else len(text(value))
 
 
 def _inside(place: Place, whole: _Whole) -> Conversation:

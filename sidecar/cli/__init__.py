@@ -21,6 +21,7 @@ from sidecar.cli import (
     build,
     check,
     coverage,
+    diff,
     explain,
     fmt,
     grants,
@@ -71,7 +72,7 @@ def application() -> typer.Typer:
     app.callback()(_regate)
     for module in (
         *(serve, stdio, init, check, fmt, schema, importing, merging, build),
-        *(trial, coverage, explain, status, opa),
+        *(diff, trial, coverage, explain, status, opa),
     ):
         module.add(app)
     for name, module, help_ in (
