@@ -3,19 +3,19 @@
 import hashlib
 import io
 import re
-import struct
 import tarfile
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 import rego
-from translator import emit, manifest
+from translator import deflate, emit, manifest
 from translator.program import Program
 
 _ESCAPED = re.compile(rb"[^a-z0-9_-]")
 _MAX_NAME = 80
+_UNNAMED = '\nrevision := ""\n'
+"""The line of a module that its revision is put into. Nothing before it can hold a line like it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,9 @@ def build(
     policies = {}
     for policy_id, program in sorted(programs.items()):
         path = module_path(policy_id)
-        revision = manifest.policy_revision(digest, path, emit.module(program, policy_id, ""))
-        modules[path] = emit.module(program, policy_id, revision)
+        module = emit.module(program, policy_id, "")
+        revision = manifest.policy_revision(digest, path, module)
+        modules[path] = module.replace(_UNNAMED, _UNNAMED.replace('""', f'"{revision}"'), 1)
         policies[policy_id] = Compiled(revision, program)
     revisions = {policy_id: compiled.revision for policy_id, compiled in policies.items()}
     revision = manifest.revision(digest, revisions)
@@ -107,11 +108,4 @@ def pack(files: Mapping[str, str]) -> bytes:
             entry.size = len(data)
             entry.mode = 0o600
             tar.addfile(entry, io.BytesIO(data))
-    return _gzip(archive.getvalue())
-
-
-def _gzip(data: bytes) -> bytes:
-    """`gzip.compress` without what differs between Python versions: the header's time, name and system."""
-    deflate = zlib.compressobj(level=9, wbits=-zlib.MAX_WBITS)
-    header = b"\x1f\x8b\x08" + bytes(5) + b"\x02\xff"
-    return header + deflate.compress(data) + deflate.flush() + struct.pack("<II", zlib.crc32(data), len(data))
+    return deflate.gzip(archive.getvalue())
