@@ -129,7 +129,8 @@ def _detected(root: Node, report: Report) -> Dialect | None:
                 first.setdefault(dialect, node)
     if len(first) > 1:
         (_, one), (other_dialect, other) = first.items()
-        message = f"{quote(str(other.key))} as here is of the dialect {other_dialect}, but {shorten(one.pointer())} is not"
+        elsewhere = shorten(one.pointer())
+        message = f"{quote(str(other.key))} as here is of the dialect {other_dialect}, but {elsewhere} is not"
         report.add(other, message, "say which it is: --dialect intercept or --dialect rules")
         return None
     return next(iter(first), Dialect.INTERCEPT)
