@@ -109,10 +109,11 @@ arguments = st.one_of(
     st.dictionaries(st.sampled_from(("a", "b")), values(2), min_size=1, max_size=2).map(dump),
     st.fixed_dictionaries({"a": scalars}).map(dump),
     st.fixed_dictionaries({"a": small, "b": scalars}).map(dump),
+    st.fixed_dictionaries({"a": st.sampled_from(LARGE[:4]).map(Text)}).map(dump),
     st.fixed_dictionaries({"a": numbers, "b": st.lists(numbers | scalars, max_size=3)}).map(dump),
 )
 odd_paths = st.lists(st.sampled_from(SEGMENTS), min_size=1, max_size=3).map(lambda steps: ".".join(("args", *steps)))
-paths = st.one_of(st.just("args.a"), odd_paths, odd_paths)
+paths = st.one_of(st.just("args.a"), odd_paths, odd_paths, st.sampled_from(("args.b.0", "args.b.00", "args.b.*")))
 
 
 @st.composite
@@ -125,7 +126,8 @@ def conditions(draw: Draw) -> dict[str, Any]:
     elif op == "regex":
         made["value"] = draw(st.sampled_from(PATTERNS))
     elif op in ("in", "not_in"):
-        made["value"] = draw(st.lists(numbers if numeric else operands, min_size=int(numeric), max_size=3))
+        listed = st.lists(numbers if numeric else operands, min_size=int(numeric), max_size=3)
+        made["value"] = draw(listed if numeric else st.one_of(listed, listed, st.just([])))
     else:
         made["value"] = draw(small | numbers if numeric or op in ("lt", "lte", "gt", "gte") else operands)
     return {**made, "as": "number"} if numeric else made
@@ -143,13 +145,15 @@ def items(draw: Draw, kind: str) -> Any:
         return draw(conditions()) | more
     if form == 1 and kind == "require":
         return draw(paths)
+    if form == 1 and kind == "deny_if":
+        return {"conditions": [], "on_deny": "Ask."}
     listed = draw(st.lists(conditions(), min_size=int(kind == "require"), max_size=2))
     return more if kind == "require_approval" and not listed and draw(st.booleans()) else {"conditions": listed} | more
 
 
 @st.composite
 def limits(draw: Draw) -> dict[str, Any]:
-    counter = draw(st.sampled_from(("c", "c", "c", *COUNTERS)))
+    counter = draw(st.sampled_from(("c", "c", "c#2", *COUNTERS)))
     spends = "increment_from" in COUNTERS[counter]
     highest = ("0", "1", "2", "3.0", "2.5", "1e400", "0.3", "10.00") if spends else ("0", "1", "2", "3.0", "1e1", "5")
     made = {
