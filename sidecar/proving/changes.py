@@ -30,6 +30,7 @@ _SIGN = {Op.LT: "<", Op.LTE: "≤", Op.GT: ">", Op.GTE: "≥"}
 _COST = {"": 1, "add ": 2, "drop ": 3}
 _CHOICES = 5
 _COMPARED = 200
+_ELEMENTS = 10
 _SHOWN = 80
 _SPECIAL = frozenset(".^$*+?()[]{}|\\")
 _EXAMPLES: tuple[Tree, ...] = ("text", msgspec.Raw(b"1"), True, [], {})
@@ -56,6 +57,7 @@ def satisfying(condition: Condition, tree: Tree) -> Iterator[Change]:
         yield from _set(condition, "matching", _literals(str(wanted)), tree)
     else:
         yield from _related(condition, op, tree)
+    yield from _fewer(condition.path, tree)
 
 
 def refuting(condition: Condition, tree: Tree) -> Iterator[Change]:
@@ -63,12 +65,10 @@ def refuting(condition: Condition, tree: Tree) -> Iterator[Change]:
     op = condition.op
     if op is Op.EXISTS:
         yield from _dropped(condition.path, tree) if condition.value else _added(condition.path, _EXAMPLES, tree)
-        return
-    if op in _NEGATED:
-        yield from _related(condition, _NEGATED[op], tree)
     else:
-        yield from _without(condition, tree)
-    yield from _dropped(condition.path, tree)
+        yield from _related(condition, _NEGATED[op], tree) if op in _NEGATED else _without(condition, tree)
+        yield from _dropped(condition.path, tree)
+    yield from _fewer(condition.path, tree)
 
 
 def amounts(path: Sequence[str], left: Decimal, tree: Tree) -> Iterator[Change]:
@@ -80,11 +80,16 @@ def amounts(path: Sequence[str], left: Decimal, tree: Tree) -> Iterator[Change]:
         for less in (1, 0):
             if less < left:
                 yield from _set(Condition(tuple(path), Op.EQ, None), f"= {less}", [raw(str(less))], tree)
-    else:
-        last = there[-1][0]
-        element = max(at for at, step in enumerate(last) if isinstance(step, int)) + 1
-        dropped = path_text(map(str, last[:element]))
-        yield Change(dropped, f"drop {dropped}", replaced(tree, last[:element], None), _COST["drop "])
+    yield from _fewer(path, tree)
+
+
+def _fewer(path: Sequence[str], tree: Tree) -> Iterator[Change]:
+    """Each of the first elements that the path's `*` takes left out: it may be the one that is wrong."""
+    if "*" in path:
+        for place, node in found(tree, path[: path.index("*")]):
+            for index in range(min(len(node), _ELEMENTS) if isinstance(node, list) else 0):
+                one = (*place, index)
+                yield _change([str(step) for step in one], "drop ", "", replaced(tree, one, None))
 
 
 def _change(path: Sequence[str], verb: str, words: str, tree: Tree) -> Change:

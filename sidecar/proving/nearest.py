@@ -80,8 +80,10 @@ async def search(
 
 
 def _words(tried: _Tried, change: Change) -> dict[str, str]:
-    """What was done at each path. What was dropped and then added was only changed."""
+    """What was done at each path. What was dropped and then added was only changed; elements drop one by one."""
     before = tried.words.get(change.path, "")
+    if before.startswith("drop ") and change.words.startswith("drop "):
+        return {**tried.words, f"{change.path} {len(tried.words)}": change.words}
     words = change.words.removeprefix("add ") if before.startswith("drop ") else change.words
     return {**tried.words, change.path: words}
 

@@ -1,10 +1,18 @@
 """What `regate build` writes, used by the stock OPA that somebody already runs: no flag, no file of ours beside it."""
 
+import contextlib
+import functools
 import gzip
 import json
+import socket
 import subprocess
 import tarfile
+import threading
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from http.client import HTTPConnection
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +153,51 @@ def test_bundles_of_two_teams_stand_beside_one_library_in_one_opa(regate: Regate
     Path("again.tar.gz").write_bytes(Path("one.tar.gz").read_bytes())
     clash = opa("eval", *bundles, "--bundle", "again.tar.gz", "data.mcp")
     assert (clash.returncode, "overlapping roots" in clash.stdout) == (2, True)
+
+
+def test_bundles_that_opa_fetches_work_in_whatever_order_they_come(regate: Regate, opa_path: Path) -> None:
+    """Until the library is there OPA has no decision, which is a denial; then it has all of them."""
+    served = Path("served")
+    served.mkdir()
+    Path("pay.json").write_text(POLICY, encoding="utf-8")
+    assert regate("build", "pay.json", "--part", "policies", "-o", "served/team.tar.gz").code == 0
+    handler = functools.partial(_Quiet, directory=str(served))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, ExitStack() as stack:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(server.shutdown)
+        polling = {"min_delay_seconds": 1, "max_delay_seconds": 1}
+        bundles = {
+            name: {"service": "s", "resource": f"{name}.tar.gz", "polling": polling} for name in ("team", "library")
+        }
+        config = {"services": {"s": {"url": f"http://127.0.0.1:{server.server_port}"}}, "bundles": bundles}
+        Path("config.json").write_text(json.dumps(config), encoding="utf-8")
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        command = [opa_path, "run", "--server", "--addr", f"127.0.0.1:{port}", "--config-file", "config.json"]
+        running = subprocess.Popen(
+            [*command, "--skip-version-check"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        stack.callback(running.wait)
+        stack.callback(running.kill)
+        assert _eventually(port, lambda answer: answer == {})
+        assert regate("build", "--part", "library", "-o", "served/library.tar.gz").code == 0
+        assert _eventually(port, lambda answer: answer.get("result", {}).get("outcome") == "allow")
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def _eventually(port: int, wanted: Callable[[dict[str, Any]], bool]) -> bool:
+    """Does OPA come to answer so, within half a minute?"""
+    pause, until = threading.Event(), time.monotonic() + 30
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError, ValueError), contextlib.closing(HTTPConnection("127.0.0.1", port)) as asked:
+            asked.request("POST", "/v1/data/mcp/gate/decision", json.dumps({"input": ASK}))
+            if wanted(json.loads(asked.getresponse().read())):
+                return True
+        pause.wait(0.1)
+    return False

@@ -88,7 +88,12 @@ REFUTED = [
     (
         '{"path": "args.a.*.b", "op": "gt", "value": 1}',
         '{"a":[{"b":1},{"b":2}]}',
-        [("args.a.*.b ≤ 1", '{"a":[{"b":1},{"b":1}]}'), ("drop args.a.*.b", '{"a":[{},{}]}')],
+        [
+            ("args.a.*.b ≤ 1", '{"a":[{"b":1},{"b":1}]}'),
+            ("drop args.a.*.b", '{"a":[{},{}]}'),
+            ("drop args.a.0", '{"a":[{"b":2}]}'),
+            ("drop args.a.1", '{"a":[{"b":1}]}'),
+        ],
     ),
     (
         '{"path": "args.a.0", "op": "eq", "value": false}',
@@ -162,9 +167,12 @@ def test_amount_is_cut_to_what_is_left(arguments: str, left: int, wanted: list[t
     assert edits(list(changes.amounts(("a", "b"), Decimal(left), read(arguments.encode())))) == wanted
 
 
-def test_amount_of_several_elements_is_cut_by_the_last() -> None:
+def test_amount_of_several_elements_is_cut_by_an_element() -> None:
     tree = read(b'{"a":[{"b":3},{"b":4}]}')
-    assert edits(list(changes.amounts(("a", "*", "b"), Decimal(5), tree))) == [("drop args.a.1", '{"a":[{"b":3}]}')]
+    assert edits(list(changes.amounts(("a", "*", "b"), Decimal(5), tree))) == [
+        ("drop args.a.0", '{"a":[{"b":4}]}'),
+        ("drop args.a.1", '{"a":[{"b":3}]}'),
+    ]
 
 
 def test_numbers_keep_their_text_and_the_original_stays() -> None:

@@ -106,3 +106,12 @@ async def test_large_arguments_are_left_alone() -> None:
 def test_counter_that_is_over_its_maximum_takes_nothing_more() -> None:
     assert nearest.left(Decimal(10), Decimal("2.5")) == Decimal("7.5")
     assert nearest.left(Decimal(10), Decimal(11)) == 0
+
+
+async def test_elements_that_are_dropped_one_by_one_are_all_told() -> None:
+    rules = {"require": [{"path": "args.x.*", "op": "lt", "value": 0}] * 2}
+    items = parse(json.dumps({"version": "1", "default": "allow", "all_tools": rules}).encode()).all_tools.guards
+    by_length = {3: items[0].rule, 2: items[1].rule}
+    ask, _ = judge(lambda args: by_length.get(len(args["x"]), ""))
+    passing = await nearest.search(ask, items, b'{"x":[1,2,3]}', verdict(items[0].rule), {})
+    assert ("drop args.x.0", "drop args.x.0") in [each.words for each in passing]
