@@ -11,45 +11,48 @@ from typing import cast
 import httptools
 
 from sidecar.downstream.guard import RequestRefused, too_large
+from sidecar.downstream.heads import Heads
 from sidecar.downstream.outlet import Outlet
-from sidecar.downstream.request import FINAL, NO_HEAD, Head, Request, Service, Whole, path, whole
+from sidecar.downstream.request import FINAL, Request, Service, Whole
 from sidecar.errors import SidecarError
 
 HEAD_BYTES = 64 * 1024
 HELD = 16
+CROWD = 256
 HEAD_S = 15.0
 BODY_S = 15.0
 KEPT_S = 75.0
+STALL_S = 60.0
 LINGER_S = 2.0
 SWEEP_S = 1.0
 
 _NEVER = float("inf")
+_FAULT: Whole = (500, [], b"")
 
 
 class Connection(asyncio.Protocol):
     """Reads requests and has them answered in order; `all_` holds every open connection.
 
     At most `HEAD_BYTES`, give or take a read, come without any of a body. A head is whole within `HEAD_S`, a body
-    within `BODY_S`. Behind the request that is answered wait, no longer than `HEAD_S`, some `HELD` more with at most
-    `HEAD_BYTES` of body each; the rest is not read until it is its turn. `sweep` keeps these times.
+    within `BODY_S`. Behind the request that is answered wait, no longer than `HEAD_S`, some `HELD` more (`CROWD`, if
+    they came in one read) with at most `HEAD_BYTES` of body each; the rest is not read until it is its turn. Of what
+    is written, something is taken within `STALL_S`. `sweep` keeps these times.
     """
 
     def __init__(self, service: Service, all_: "set[Connection]") -> None:
         self._service = service
         self._all = all_
         self._loop = asyncio.get_running_loop()
+        self._heads = Heads()
+        self.on_url, self.on_header = self._heads.on_url, self._heads.on_header
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._arriving: Request | None = None
         self._queue: deque[Request] = deque()
-        self._target = b""
-        self._headers: dict[bytes, list[bytes]] = {}
-        self._length: bytes | None = None
-        self._last = NO_HEAD
-        self._in_head = False
         self._progress = False
         self._barren_bytes = 0
         self._deaf = False
+        self._rest: SidecarError | None = None
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self._outlet = Outlet()
@@ -60,19 +63,24 @@ class Connection(asyncio.Protocol):
         self._all.add(self)
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        self._transport = self._outlet.transport = None
+        """Lets go of everything; a parser that knew its connection would keep both until the garbage is collected."""
+        self._transport = self._outlet.transport = self._arriving = None
         self._all.discard(self)
         self._deaf = True
         self._queue.clear()
+        del self._parser
         self._outlet.resume()
         if self._task is not None:
             self._task.cancel()
 
     def pause_writing(self) -> None:
         self._outlet.pause()
+        self._deadline = min(self._deadline, self._loop.time() + STALL_S)
 
     def resume_writing(self) -> None:
         self._outlet.resume()
+        if self._task is not None:
+            self._deadline = self._patience()
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
@@ -83,48 +91,31 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             self._deaf = True
         except httptools.HttpParserCallbackError as error:
-            self._loop.call_exception_handler({"message": "A request could not be read.", "exception": error})
-            self.abort()
+            if isinstance(error.__context__, RequestRefused):
+                self._refuse_rest(error.__context__)
+            else:
+                self._loop.call_exception_handler({"message": "A request could not be read.", "exception": error})
+                self.abort()
             return
         except httptools.HttpParserError:
-            self._refuse_rest()
+            self._refuse_rest(RequestRefused(400, "This is not an HTTP request."))
             return
         arriving = self._arriving
         if arriving is not None and arriving.refusal is not None and self._is_idle():
-            self._end_with(arriving.refusal)
+            self._end(arriving.refusal)
             return
         self._barren_bytes = 0 if self._progress else self._barren_bytes + len(data)
         if self._barren_bytes > HEAD_BYTES:
             self.abort()
 
     def on_message_begin(self) -> None:
-        self._in_head = self._progress = True
-        self._target = b""
-        self._headers = {}
-        self._length = None
+        self._progress = True
+        self._heads.begin()
         if self._is_idle():
             self._deadline = self._loop.time() + HEAD_S
 
-    def on_url(self, url: bytes) -> None:
-        self._target += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:
-            name = name.lower()
-            if name == b"content-length":
-                self._length = value
-                return
-            values = self._headers.get(name)
-            if values is None:
-                self._headers[name] = [value]
-            else:
-                values.append(value)
-
     def on_headers_complete(self) -> None:
-        self._in_head = False
-        method, last = self._parser.get_method().decode("latin-1"), self._last
-        twin = last if last.headers == self._headers and last.method == method else None
-        head = self._last = Head(method, path(self._target), self._headers, self._length, twin)
+        head = self._heads.end(self._parser.get_method().decode("latin-1"))
         request = self._arriving = Request(head, is_1_1=self._parser.get_http_version() == "1.1")
         if self._is_idle():
             self._deadline = self._loop.time() + BODY_S
@@ -142,7 +133,10 @@ class Connection(asyncio.Protocol):
         if request.size_bytes > self._service.body_limit_bytes:
             self._refuse(request, too_large(self._service.body_limit_bytes))
             return
-        request.body.append(body)
+        if isinstance(request.body, bytearray):
+            request.body += body
+        else:
+            request.body = bytearray(request.body) + body if request.body else body
         if self._queue and request.size_bytes > HEAD_BYTES:
             self._pause()
 
@@ -151,7 +145,8 @@ class Connection(asyncio.Protocol):
         assert request is not None
         self._arriving = None
         request.complete = True
-        request.keeps_alive = request.keeps_alive and self._parser.should_keep_alive()
+        parser = self._parser
+        request.keeps_alive = request.keeps_alive and parser.should_keep_alive() and not parser.should_upgrade()
         if not self._queue:
             self._begin(request)
 
@@ -163,7 +158,9 @@ class Connection(asyncio.Protocol):
         if arriving is not None and self._is_idle() and not self._deaf:
             self._refuse(arriving, RequestRefused(408, "The body took too long to arrive."))
             assert arriving.refusal is not None
-            self._end_with(arriving.refusal)
+            self._end(arriving.refusal)
+        elif self._outlet.moves():
+            self._deadline = now + STALL_S
         else:
             self.abort()
 
@@ -184,6 +181,8 @@ class Connection(asyncio.Protocol):
 
     def _hold(self, request: Request) -> None:
         """Keeps a request behind the one that is being answered. Reads on, or it would miss that the client goes."""
+        if len(self._queue) >= CROWD:
+            raise RequestRefused(429, f"More than {CROWD} requests came at once.")
         self._queue.append(request)
         self._deadline = self._loop.time() + HEAD_S
         if len(self._queue) >= HELD:
@@ -198,30 +197,37 @@ class Connection(asyncio.Protocol):
             request.answering = self._service.admit(request.head)
         except SidecarError as error:
             self._refuse(request, error)
+        except Exception as error:
+            self._loop.call_exception_handler({"message": "A request could not be admitted.", "exception": error})
+            request.refusal, request.keeps_alive = _FAULT, False
 
     def _refuse(self, request: Request, error: SidecarError) -> None:
-        request.body.clear()
+        request.body = b""
         request.refusal = self._service.refuse(request.head, error)
         if request.refusal[0] in FINAL:
             request.keeps_alive = False
 
-    def _refuse_rest(self) -> None:
-        """Hears no more; answers what is no request, unless others are answered first."""
+    def _refuse_rest(self, error: RequestRefused) -> None:
+        """Hears no more; what cannot be read is refused once the requests before it are answered."""
         self._deaf = True
         if self._is_idle():
-            self._end_with(self._service.refuse(None, RequestRefused(400, "This is not an HTTP request.")))
+            self._end(self._service.refuse(None, error))
+        else:
+            self._rest = error
 
-    def _end_with(self, refusal: Whole) -> None:
-        """Answers before a request is whole; then all that is left is that the client takes it and goes."""
+    def _end(self, refusal: Whole | None = None) -> None:
+        """Says no more than this; all that is left is that the client takes what was said, and goes."""
         self._deaf = True
-        self._deadline = self._loop.time() + LINGER_S
-        if self._transport is not None:
-            self._transport.write(whole(*refusal, Request(NO_HEAD, is_1_1=False)))
-            self._transport.write_eof()
+        self._outlet.end(refusal)
+        self._deadline = self._loop.time() + (STALL_S if self._outlet.unsent_bytes() else LINGER_S)
+
+    def _patience(self) -> float:
+        """Until when an answer may take: for ever, unless others wait behind it."""
+        return self._loop.time() + HEAD_S if self._queue else _NEVER
 
     def _begin(self, request: Request) -> None:
         """Has a whole request answered."""
-        self._deadline = self._loop.time() + HEAD_S if self._queue else _NEVER
+        self._deadline = self._patience()
         self._outlet.request = request
         self._task = self._loop.create_task(self._answer(request))
 
@@ -231,8 +237,7 @@ class Connection(asyncio.Protocol):
                 assert request.refusal is not None
                 await self._outlet.write(*request.refusal)
             else:
-                body = request.body
-                await request.answering(body[0] if len(body) == 1 else b"".join(body), self._outlet)
+                await request.answering(bytes(request.body), self._outlet)
         except asyncio.CancelledError:
             if self._transport is not None:
                 self.abort()
@@ -249,24 +254,30 @@ class Connection(asyncio.Protocol):
         if request.begun:
             self.abort()
         else:
-            await self._outlet.write(500, [], b"")
+            await self._outlet.write(*_FAULT)
 
     def _next(self, answered: Request) -> None:
         transport = self._transport
         if transport is None:
             return
-        if not answered.keeps_alive or self._deaf or self._stopping:
+        queue = self._queue
+        if self._stopping:
             transport.close()
-        elif not self._queue:
-            self._deadline = self._loop.time() + (HEAD_S if self._in_head else KEPT_S)
-        else:
-            request = self._queue.popleft()
-            if not self._queue:
+        elif not answered.keeps_alive:
+            self._end()
+        elif queue and (queue[0].complete or self._rest is None):
+            request = queue.popleft()
+            if not queue:
                 transport.resume_reading()
-            self._admit(request)
+            if request.refusal is None:
+                self._admit(request)
             if request.complete:
                 self._begin(request)
             elif request.refusal is not None:
-                self._end_with(request.refusal)
+                self._end(request.refusal)
             else:
                 self._deadline = self._loop.time() + BODY_S
+        elif self._rest is not None:
+            self._end(self._service.refuse(None, self._rest))
+        else:
+            self._deadline = self._loop.time() + (HEAD_S if self._heads.is_open else KEPT_S)

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
-from sidecar.downstream.request import NO_HEAD, Pairs, Request, begin, whole
+from sidecar.downstream.request import BODILESS, NO_HEAD, Pairs, Request, Whole, begin, whole
 from sidecar.ports import let_go
 
 
@@ -15,12 +15,13 @@ class Outlet:
     stays.
     """
 
-    __slots__ = ("_writable", "request", "transport")
+    __slots__ = ("_unsent_bytes", "_writable", "request", "transport")
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.request = Request(NO_HEAD, is_1_1=False)
         self._writable: asyncio.Future[None] | None = None
+        self._unsent_bytes = 0
 
     async def write(self, status: int, headers: Pairs, body: bytes) -> None:
         """Sends a whole answer."""
@@ -35,6 +36,10 @@ class Outlet:
         request, transport = self.request, self.transport
         if transport is None:
             await let_go(chunks)
+            return
+        if status in BODILESS:
+            await let_go(chunks)
+            await self.write(status, headers, b"")
             return
         request.begun = True
         request.keeps_alive = request.keeps_alive and request.is_chunkable
@@ -52,12 +57,31 @@ class Outlet:
         if request.is_chunkable:
             transport.write(b"0\r\n\r\n")
 
+    def end(self, refusal: Whole | None) -> None:
+        """Sends this refusal, if any, of what is no whole request; then nothing more. What still comes is read."""
+        if self.transport is not None:
+            if refusal is not None:
+                self.transport.write(whole(*refusal, Request(NO_HEAD, is_1_1=False)))
+            with suppress(OSError):
+                self.transport.write_eof()
+            self.transport.resume_reading()
+
     def pause(self) -> None:
         """The client is behind: whoever writes next waits after it."""
         self._writable = asyncio.get_running_loop().create_future()
+        self.unsent_bytes()
 
     def resume(self) -> None:
         """The client has caught up, or is gone."""
         writable, self._writable = self._writable, None
         if writable is not None and not writable.done():
             writable.set_result(None)
+
+    def unsent_bytes(self) -> int:
+        """How much of what was written the client has left to us. `moves` compares with the last time."""
+        self._unsent_bytes = 0 if self.transport is None else self.transport.get_write_buffer_size()
+        return self._unsent_bytes
+
+    def moves(self) -> bool:
+        """Whether the client has taken some of that since."""
+        return self._unsent_bytes > self.unsent_bytes()

@@ -16,7 +16,9 @@ Whole = tuple[int, Pairs, bytes]
 FINAL = frozenset({400, 408, 413, 417})
 """The statuses of refusals after which a connection is of no more use."""
 
-_BODILESS = frozenset({204, 304})
+BODILESS = frozenset({204, 304})
+"""The statuses of answers that have no body."""
+
 _CHUNKED = b"transfer-encoding: chunked\r\n"
 _STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
@@ -101,7 +103,7 @@ class Request:
         self.begun = False
         self.answering: Answering | None = None
         self.refusal: Whole | None = None
-        self.body: list[bytes] = []
+        self.body: bytes | bytearray = b""
         self.size_bytes = 0
         self.complete = False
 
@@ -118,7 +120,7 @@ def path(target: bytes) -> str:
 
 def whole(status: int, headers: Pairs, body: bytes, request: Request) -> bytes:
     """The bytes of a whole answer."""
-    if status in _BODILESS:
+    if status in BODILESS:
         return _head(status, headers, b"", request)
     head = _head(status, headers, b"content-length: %d\r\n" % len(body), request)
     return head if request.head.method == "HEAD" else head + body

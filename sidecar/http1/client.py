@@ -47,14 +47,14 @@ class Client:
         kept = connection is not None
         if connection is None:
             connection = await self._connect()
-        if timeout_s is not None and (self._sweep is None or timeout_s < self._swept_for_s):
-            self._watch(timeout_s)
+        self._watch(timeout_s)
         try:
             return await connection.exchange(data, timeout_s)
         except Broken:
             if not (kept and retry_stale and connection.silent):
                 raise
         fresh = await self._connect()
+        self._watch(timeout_s)
         return await fresh.exchange(data, timeout_s)
 
     def close(self) -> None:
@@ -65,9 +65,13 @@ class Client:
         for connection in list(self._all):
             connection.abort()
 
-    def _watch(self, timeout_s: float) -> None:
-        """Looks for late answers every eighth of this time, until nobody waits."""
+    def _watch(self, timeout_s: float | None) -> None:
+        """Looks for late answers at least every eighth of this time, until nobody waits."""
+        if timeout_s is None:
+            return
         if self._sweep is not None:
+            if timeout_s >= self._swept_for_s:
+                return
             self._sweep.cancel()
         self._swept_for_s = timeout_s
         self._sweep = asyncio.get_running_loop().call_later(timeout_s / 8, self._look)

@@ -6,7 +6,8 @@ decides none of them. Source: opa.md section 4.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
+from typing import TypeAlias
 
 import msgspec
 
@@ -23,6 +24,8 @@ _QUESTION = (
     b'Content-Type: application/json\r\nContent-Length: %d\r\n\r\n{"input":%b}'
 )
 _AROUND_BYTES = len(b'{"input":}')
+
+_Asking: TypeAlias = tuple[bytes, "asyncio.Future[Decision]"]
 
 
 class _VisibleResult(msgspec.Struct, forbid_unknown_fields=True):
@@ -110,7 +113,7 @@ class _Lane:
 
     def __init__(self, client: OpaClient) -> None:
         self._client = client
-        self._waiting: deque[tuple[bytes, asyncio.Future[Decision]]] = deque()
+        self._waiting: deque[_Asking] = deque()
         self._is_taken = False
         self._worker: asyncio.Task[None] | None = None
 
@@ -131,24 +134,28 @@ class _Lane:
         if self._worker is not None:
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
-        for _, future in self._waiting:
-            _settle(future, OpaUnreachable("The gateway is stopping."))
+        self._turn_away(self._waiting)
 
     async def _work(self) -> None:
         """Asks until nobody waits, and leaves the lane free."""
-        batch: list[tuple[bytes, asyncio.Future[Decision]]] = []
+        batch: list[_Asking] = []
         try:
             while batch := self._next():
                 answers = await self._client.decide_together([query for query, _ in batch])
                 for (_, future), answer in zip(batch, answers, strict=True):
                     _settle(future, answer)
-            self._is_taken = False
         finally:
-            for _, future in batch:
-                _settle(future, OpaUnreachable("The gateway is stopping."))
+            self._is_taken = False
+            self._turn_away(batch)
+            self._turn_away(self._waiting)
 
-    def _next(self) -> list[tuple[bytes, asyncio.Future[Decision]]]:
-        batch: list[tuple[bytes, asyncio.Future[Decision]]] = []
+    def _turn_away(self, waiting: Iterable[_Asking]) -> None:
+        """Tells those who still wait that nobody asks for them any more."""
+        for _, future in waiting:
+            _settle(future, OpaUnreachable("OPA was not asked."))
+
+    def _next(self) -> list[_Asking]:
+        batch: list[_Asking] = []
         size = 0
         while self._waiting and len(batch) < _BATCH_CALLS and (not batch or size < _BATCH_BYTES):
             query, future = self._waiting.popleft()

@@ -1,10 +1,15 @@
 import asyncio
+import gc
+import socket
+import tracemalloc
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
 
 from sidecar.downstream import connection, listener
+from sidecar.downstream.connection import Connection
 from sidecar.downstream.guard import RequestRefused
 from sidecar.downstream.request import Answering, Head, Whole, Writer
 from sidecar.errors import SidecarError
@@ -12,6 +17,24 @@ from sidecar.errors import SidecarError
 GET = b"GET /x HTTP/1.1\r\nhost: h\r\n\r\n"
 POST = b"POST /x HTTP/1.1\r\nhost: h\r\ncontent-length: 1\r\n\r\n%b"
 CHUNKED = b"POST /x HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+class Wire(asyncio.Transport):
+    """Takes what is written; `unsent_bytes` of it the client has left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unsent_bytes = 0
+        self.aborted = False
+
+    def write(self, data: object) -> None:
+        pass
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent_bytes
+
+    def abort(self) -> None:
+        self.aborted = True
 
 
 class App:
@@ -26,11 +49,8 @@ class App:
         self.refused: list[str] = []
         self.refusal: RequestRefused | None = None
         self.chunks: list[bytes] | None = None
-        self.error: Exception | None = None
 
     def admit(self, head: Head) -> Answering:
-        if self.error is not None and head.path == "/admit":
-            raise self.error
         if self.refusal is not None:
             raise self.refusal
         self.headers = head.headers
@@ -48,8 +68,6 @@ class App:
         except asyncio.CancelledError:
             self.gone.set()
             raise
-        if self.error is not None:
-            raise self.error
         if self.chunks is None:
             await writer.write(200, [], b"hi")
         else:
@@ -336,15 +354,146 @@ async def test_kept_connection_without_a_request_is_closed(monkeypatch: pytest.M
             assert (await reader.read()).endswith(b"hi")
 
 
-@pytest.mark.parametrize("rest", [b"", GET], ids=["alone", "behind"])
-async def test_what_is_no_request_is_refused_after_what_came_before(rest: bytes) -> None:
+@pytest.mark.parametrize("before", [0, 1, 3])
+@pytest.mark.parametrize("begun", [b"", (POST % b"").replace(b"length: 1", b"length: x"), CHUNKED + b"zz"], ids=len)
+async def test_what_is_no_request_is_refused_after_what_came_before(before: int, begun: bytes) -> None:
     app = App()
     app.may.set()
     async with dialled(app) as (reader, writer):
-        writer.write(rest + b"what is this\r\n\r\n")
+        writer.write(GET * before + begun + b"what is this\r\n\r\n")
         answer = await reader.read()
-    assert answer.startswith(b"HTTP/1.1 200 " if rest else b"HTTP/1.1 400 ")
-    assert app.refused == ([] if rest else [""])
+    assert answer.count(b"HTTP/1.1 200 ") == before
+    assert answer.endswith(b"connection: close\r\n\r\nno")
+    assert answer.count(b"HTTP/1.1 400 ") == 1
+    assert app.refused == [""]
+
+
+async def test_request_behind_others_that_would_upgrade_is_the_last_that_is_answered() -> None:
+    app = App()
+    app.may.set()
+    async with dialled(app) as (reader, writer):
+        writer.write(GET * 2 + GET[:-2] + b"connection: upgrade\r\nupgrade: x\r\n\r\n" + GET)
+        answer = await reader.read()
+    assert answer.count(b"HTTP/1.1 200 ") == len(app.bodies) == 3
+    assert answer.endswith(b"connection: close\r\n\r\nhi")
+
+
+async def test_connect_is_answered_and_ends_the_connection() -> None:
+    app = App()
+    app.may.set()
+    async with dialled(app) as (reader, writer):
+        writer.write(b"CONNECT h:1 HTTP/1.1\r\nhost: h\r\n\r\n" + GET)
+        assert (await reader.read()).endswith(b"connection: close\r\n\r\nhi")
+    assert len(app.bodies) == 1
+
+
+@pytest.mark.parametrize("before", [b"", GET], ids=["alone", "behind"])
+async def test_head_with_too_many_headers_is_refused(before: bytes) -> None:
+    app = App()
+    app.may.set()
+    async with dialled(app) as (reader, writer):
+        writer.write(before + b"GET / HTTP/1.1\r\n" + b"".join(b"a%d:\r\n" % number for number in range(200)))
+        answer = await reader.read()
+    assert answer.count(b"HTTP/1.1 431 ") == 1
+    assert app.bodies == [b""] * bool(before)
+
+
+async def test_crowd_of_requests_in_one_piece_is_answered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "CROWD", 20)
+    app = App()
+    async with dialled(app) as (reader, writer):
+        writer.write(GET * 30)
+        await app.asked.wait()
+        app.may.set()
+        answer = await reader.read()
+    assert answer.count(b"HTTP/1.1 200 ") == len(app.bodies) == 21
+    assert answer.count(b"HTTP/1.1 429 ") == 1
+
+
+async def test_body_in_small_chunks_takes_no_more_memory_than_in_one() -> None:
+    one, chunks = Connection(App(), set()), b"2\r\nab\r\n" * 1000
+    one.connection_made(Wire())
+    one.data_received(CHUNKED)
+    tracemalloc.start()
+    for _ in range(100):
+        one.data_received(chunks)
+    held_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    one.connection_lost(None)
+    assert held_bytes < 2 * 200_000
+
+
+@pytest.mark.parametrize("begun", [b"", GET[:9], POST[:-2], GET, CHUNKED + b"2\r\nab\r\n1"], ids=len)
+async def test_connection_that_is_gone_is_freed_at_once(begun: bytes) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        app = App()
+        all_: set[Connection] = set()
+        one = Connection(app, all_)
+        freed = weakref.ref(one)
+        one.connection_made(Wire())
+        one.data_received(begun)
+        await asyncio.sleep(0)
+        one.connection_lost(None)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        del one
+        assert not all_
+        assert freed() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"], ids=["kept", "closed"])
+@pytest.mark.parametrize("size", [2_850_000, 8_000_000])
+async def test_client_that_never_reads_is_cut_off(version: bytes, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("STALL_S", "LINGER_S", "KEPT_S"):
+        monkeypatch.setattr(connection, name, 0.05)
+    gone = asyncio.Event()
+
+    class Told(Connection):
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            gone.set()
+
+    monkeypatch.setattr(listener, "Connection", Told)
+    app = App()
+    app.may.set()
+    app.chunks = [b"x" * size]
+    async with asyncio.timeout(10):
+        with listener.bind("127.0.0.1", 0) as listening, socket.socket() as client:
+            ready = asyncio.Event()
+            serving = asyncio.create_task(listener.serve(app, listening, ready.set, grace_s=0))
+            await ready.wait()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(client, listening.getsockname())
+            client.send(b"GET /x HTTP/%b\r\nhost: h\r\n\r\n" % version)
+            await gone.wait()
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+
+
+async def test_client_that_reads_slowly_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "STALL_S", 0.1)
+    app = App()
+    app.may.set()
+    one = Connection(app, set())
+    wire = Wire()
+    one.connection_made(wire)
+    one.data_received(GET)
+    await asyncio.sleep(0)
+    now = asyncio.get_running_loop().time()
+    wire.unsent_bytes = 100
+    one.pause_writing()
+    for later in range(1, 9):
+        wire.unsent_bytes -= 10
+        one.sweep(now + later)
+        assert not wire.aborted
+    one.sweep(now + 9)
+    assert wire.aborted
+    one.connection_lost(None)
 
 
 @pytest.mark.parametrize("version", [b"1.1", b"1.0"])
@@ -369,23 +518,30 @@ async def test_client_that_does_not_read_holds_up_its_own_answers_only() -> None
         assert len((await reader.read()).partition(b"\r\n\r\n")[2]) == 40_000_000
 
 
-@pytest.mark.parametrize("path", [b"/x", b"/admit"])
-async def test_fault_of_ours_is_answered_without_its_text(path: bytes) -> None:
+class Faulty(App):
+    """Has a fault in a place that the path names."""
+
+    def admit(self, head: Head) -> Answering:
+        if head.path == "/admit":
+            raise ZeroDivisionError("secret")
+        return self.fail if head.path == "/answer" else super().admit(head)
+
+    async def fail(self, body: bytes, writer: Writer) -> None:
+        raise ZeroDivisionError("secret")
+
+
+@pytest.mark.parametrize("path", [b"/answer", b"/admit"])
+@pytest.mark.parametrize("before", [b"", GET], ids=["alone", "behind"])
+async def test_fault_of_ours_is_answered_without_its_text(path: bytes, before: bytes) -> None:
     seen: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: seen.append(context["exception"]))
-    app = App()
+    app = Faulty()
     app.may.set()
-    app.error = ZeroDivisionError("secret")
     async with dialled(app) as (reader, writer):
-        writer.write(GET.replace(b"/x", path))
-        answer = b""
-        with suppress(ConnectionError):
-            answer = await reader.read()
-    assert answer == (
-        b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-        if path == b"/x"
-        else b""
-    )
+        writer.write(before + GET.replace(b"/x", path) + GET)
+        answer = await reader.read()
+    assert answer.count(b"HTTP/1.1 200 ") == bool(before)
+    assert answer.endswith(b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
     assert len(seen) == 1
 
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from sidecar.downstream import listener
+from sidecar.downstream import connection, listener
 from sidecar.downstream.request import Answering, Head, Whole, Writer
 from sidecar.errors import SidecarError
 
@@ -143,3 +143,37 @@ async def test_serve_head_without_end_is_cut_off_and_a_long_body_is_not() -> Non
             writer.close()
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
+
+
+def test_bind_connections_notice_a_peer_that_vanishes() -> None:
+    with listener.bind("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname(), 5):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+async def test_serve_fault_with_one_connection_ends_that_one_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "SWEEP_S", 0.01)
+    monkeypatch.setattr(connection, "BODY_S", 0.02)
+    seen: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: seen.append(context["exception"]))
+
+    class Faulty(App):
+        def refuse(self, _head: Head | None, _error: SidecarError) -> Whole:
+            raise ZeroDivisionError
+
+    app = Faulty()
+    app.may.set()
+    async with asyncio.timeout(10):
+        with listener.bind("127.0.0.1", 0) as listening:
+            serving = await started(app, listening, 0)
+            port = listening.getsockname()[1]
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 1\r\n\r\n")
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
+            writer.close()
+            assert (await ask(port)).endswith(b"hi")
+            serving.cancel()
+            await serving
+    assert [type(error) for error in seen] == [ZeroDivisionError]

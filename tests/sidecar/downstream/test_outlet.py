@@ -17,6 +17,9 @@ class Transport(asyncio.Transport):
     def write(self, data: bytes) -> None:  # type: ignore[override]
         self.written += data
 
+    def get_write_buffer_size(self) -> int:
+        return len(self.written)
+
 
 class Parts:
     def __init__(self, *parts: bytes) -> None:
@@ -80,6 +83,27 @@ async def test_stream_whose_head_cannot_be_made_is_freed() -> None:
         await made.stream(200, [(b"a", b"b\n")], parts())
     assert parts.freed
     assert transport.written == b""
+
+
+@pytest.mark.parametrize("status", [204, 304])
+async def test_stream_that_may_have_no_body_has_none_and_is_freed(status: int) -> None:
+    made, transport = outlet()
+    parts = Parts(b"one")
+    await made.stream(status, [(b"a", b"b")], parts())
+    assert transport.written.endswith(b"a: b\r\n\r\n")
+    assert parts.freed
+
+
+async def test_moves_while_the_client_takes_what_was_written() -> None:
+    made, transport = outlet()
+    await made.write(200, [], b"hi")
+    made.pause()
+    assert not made.moves()
+    transport.written = transport.written[1:]
+    assert made.moves()
+    assert not made.moves()
+    made.transport = None
+    assert made.unsent_bytes() == 0
 
 
 async def test_stream_cancelled_midway_is_freed() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from sidecar.errors import Broken, TimedOut, Unreachable
 from sidecar.http1 import Client, Origin
+from sidecar.http1.connection import Connection
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 REQUEST = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nhi"
@@ -251,3 +252,37 @@ async def test_cancelled_request_drops_its_connection(tmp_path: Path) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         await asyncio.wait_for(closed.wait(), 2)
+
+
+async def test_late_answer_to_a_question_that_is_asked_again_is_timed_out(tmp_path: Path) -> None:
+    connections = 0
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readexactly(len(REQUEST))
+        if connections == 1:
+            writer.write(OK)
+            await reader.readexactly(len(REQUEST))
+        else:
+            await reader.read()
+
+    async with asyncio.timeout(10), serving(tmp_path / "s", handler) as client:
+        connect, look, unwatched = client._connect, client._look, asyncio.Event()
+
+        async def slowly() -> Connection:
+            unwatched.clear()
+            await unwatched.wait()
+            return await connect()
+
+        def told() -> None:
+            look()
+            if client._sweep is None:
+                unwatched.set()
+
+        client._look = told  # type: ignore[method-assign]
+        await client.request(REQUEST, timeout_s=0.1)
+        client._connect = slowly  # type: ignore[method-assign]
+        with pytest.raises(TimedOut):
+            await client.request(REQUEST, timeout_s=0.1, retry_stale=True)
+    assert connections == 2

@@ -225,3 +225,24 @@ async def test_visible_off_shape_is_an_error(tmp_path: Path, result: Any, expect
     async with peer(tmp_path / "s", lambda path, given: (200, result)) as (_, client):
         with pytest.raises(expected):
             await client.visible(b"{}")
+
+
+async def test_decide_fault_amid_a_batch_is_told_and_leaves_the_lane_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: seen.append(context["exception"]))
+
+    async def fail(_self: OpaClient, _queries: list[bytes]) -> None:
+        raise ZeroDivisionError
+
+    async with asyncio.timeout(10), peer(tmp_path / "s", allow_all) as (scripted, client):
+        scripted.go.clear()
+        deciding = [asyncio.create_task(client.decide(b"{}")) for _ in range(100)]
+        await scripted.first.wait()
+        with monkeypatch.context() as patched:
+            patched.setattr(OpaClient, "decide_together", fail)
+            scripted.go.set()
+            outcomes = await asyncio.gather(*deciding, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [Decision] + [OpaUnreachable] * 99
+        assert (await client.decide(b"{}")).outcome == "allow"
