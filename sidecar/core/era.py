@@ -26,6 +26,8 @@ VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
 NAME_KEYS = {TOOLS_CALL: "name", "prompts/get": "name", "resources/read": "uri"}
 """The member of params that `Mcp-Name` mirrors, by method."""
+TASK_KEYS = dict.fromkeys(("tasks/get", "tasks/update", "tasks/cancel"), "taskId")
+"""As `NAME_KEYS`, for the tasks extension (SEP-2663): not every client that speaks it sends the header."""
 
 _VERSION = b"mcp-protocol-version"
 _METHOD = b"mcp-method"
@@ -158,6 +160,8 @@ def _modern(message: Request, meta: dict[str, Json], headers: Headers, inventory
     if _METHOD not in headers:
         raise HeaderMismatch("The Mcp-Method header is missing.")
     key = NAME_KEYS.get(message.method)
+    if key is None and _NAME in headers:
+        key = TASK_KEYS.get(message.method)
     if key is not None:
         named, values = message.params.get(key), headers.get(_NAME, ())
         if (decode(values[0]) if values else None) != named or (values and named is None):

@@ -55,7 +55,7 @@ class Guard:
         if len(host) != 1 or not ("*" in self.hosts or _short(_name, host[0]) in self.hosts):
             raise RequestRefused(421, "This Host is not served here; add it to allowed_hosts.")
         for origin in headers.get(b"origin", _NO_HEADER):
-            if origin.decode("latin-1") not in self.origins:
+            if origin.decode("latin-1") not in self.origins and not self._is_own(origin, host[0]):
                 raise RequestRefused(403, "This Origin is not allowed; add it to allowed_origins.")
 
     def grant(self, headers: RequestHeaders, server: str) -> Grant:
@@ -91,6 +91,10 @@ class Guard:
             raise RequestRefused(406, "Accept must name text/event-stream.")
         if method == "POST":
             _post(headers)
+
+    def _is_own(self, origin: bytes, host: bytes) -> bool:
+        """Whether a page is from the very place it calls. Where any Host is served, that proves nothing."""
+        return "*" not in self.hosts and origin in (b"http://" + host, b"https://" + host)
 
 
 def _post(headers: RequestHeaders) -> None:

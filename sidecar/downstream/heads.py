@@ -33,7 +33,7 @@ class Heads:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Takes a header. Raises: RequestRefused (431)."""
         if self.is_open:
-            name = name.lower()
+            name, value = name.lower(), value.rstrip(b" \t")  # the parser leaves the blanks behind a value
             if name == b"content-length":
                 self._length = value
                 return

@@ -67,6 +67,8 @@ class StdioUpstream:
         if message.modern:
             if message.method is None:
                 return _refusal(message, 400, "A client of this revision sends no answers.")
+            if message.method == "initialize":  # it would lock the child that all share to the other era
+                return _refusal(message, 404, "This revision has no initialize.", rpc_code=-32601)
             return await (await self._modern()).send(message)
         if message.session is None:
             if message.method != "initialize" or message.id is None:
@@ -104,7 +106,8 @@ class StdioUpstream:
 
     async def _initialize(self, message: Outgoing) -> Reply:
         if len(self._sessions) >= self._max_children:
-            return _refusal(message, 503, f"The limit of {self._max_children} sessions is reached; end one first.")
+            text = f"The limit of {self._max_children} sessions is reached; end one first."
+            return _refusal(message, 503, text, rpc_code=-32603)
         session_id = secrets.token_urlsafe(24)
         session = Session(self._command, self._answer_timeout_s, lambda: self._ended(session_id))
         self._sessions[session_id] = session
@@ -199,9 +202,8 @@ class StdioUpstream:
         task.add_done_callback(self._closing.discard)
 
 
-def _refusal(message: Outgoing, status: int, text: str) -> Reply:
-    code = -32603 if status == 503 else -32600
-    return Reply(status, JSON, body=denial.error(msgspec.json.encode(message.id), code, text))
+def _refusal(message: Outgoing, status: int, text: str, *, rpc_code: int = -32600) -> Reply:
+    return Reply(status, JSON, body=denial.error(msgspec.json.encode(message.id), rpc_code, text))
 
 
 def _no_session(session: str | None) -> Reply:

@@ -195,6 +195,17 @@ async def test_head_has_a_twin_where_method_and_headers_are_the_same() -> None:
     assert app.twins == [False, True, False, True, False, False]
 
 
+async def test_blanks_around_a_value_are_no_part_of_it() -> None:
+    """Source: RFC 9110, section 5.5."""
+    app = App()
+    app.may.set()
+    async with dialled(app) as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nhost:\th \t\r\nmcp-name:   a b  \r\nx:  \r\ncontent-length: 1 \r\n\r\n1")
+        await reader.readuntil(b"hi")
+    assert app.headers == {b"host": [b"h"], b"mcp-name": [b"a b"], b"x": [b""]}
+    assert app.bodies == [b"1"]
+
+
 @pytest.mark.parametrize("together", [True, False])
 async def test_trailers_are_no_headers(together: bool) -> None:
     app = App()

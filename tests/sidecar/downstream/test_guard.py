@@ -86,6 +86,42 @@ def test_place_allowed_origin_passes() -> None:
     guard(origins=("https://ok.example",)).place({b"host": [b"localhost"], b"origin": [b"https://ok.example"]})
 
 
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        (b"localhost", b"http://localhost"),
+        (b"127.0.0.1:8700", b"http://127.0.0.1:8700"),
+        (b"[::1]:8700", b"https://[::1]:8700"),
+    ],
+)
+def test_place_page_from_the_very_place_it_calls_passes(host: bytes, origin: bytes) -> None:
+    guard().place({b"host": [host], b"origin": [origin]})
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        b"http://localhost:8701",
+        b"http://localhost",
+        b"http://127.0.0.1:8700",
+        b"localhost:8700",
+        b"http://localhost:8700/",
+        b"http://a@localhost:8700",
+        b"ws://localhost:8700",
+        b"null",
+    ],
+)
+def test_place_page_from_another_place_of_the_same_machine_is_refused(origin: bytes) -> None:
+    with pytest.raises(RequestRefused):
+        guard().place({b"host": [b"localhost:8700"], b"origin": [origin]})
+
+
+def test_place_where_any_host_is_served_no_page_is_its_own() -> None:
+    """DNS rebinding: there, the page of a foreign name calls that very name."""
+    with pytest.raises(RequestRefused):
+        guard(hosts=("*",)).place({b"host": [b"evil.example"], b"origin": [b"http://evil.example"]})
+
+
 @pytest.mark.parametrize("value", [b"Bearer good", b"bearer good", b"BEARER  good "])
 def test_grant_good_token_gives_its_grant(value: bytes) -> None:
     assert guard().grant({b"authorization": [value]}, "s") == GRANT

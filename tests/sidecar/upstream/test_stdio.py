@@ -90,6 +90,13 @@ async def test_message_out_of_place_is_refused_without_a_process(
     assert json.loads(reply.body)["error"]["code"] == -32600
 
 
+async def test_initialize_of_the_modern_era_is_unknown_and_no_process_hears_it(client_of: Rogue) -> None:
+    """The first message may lock a server to its era, and this child is everybody's. Source: mcp-gateway.md G44."""
+    initialize = Outgoing(b'{"jsonrpc":"2.0","id":1,"method":"initialize"}', "initialize", 1, modern=True)
+    reply = await client_of("/no/such/command").upstream.send(initialize)
+    assert (reply.status, json.loads(reply.body)["error"]["code"]) == (404, -32601)
+
+
 async def test_notification_and_answer_are_accepted_with_an_empty_body(rogue: Rogue) -> None:
     client = rogue()
     session = await client.open()
