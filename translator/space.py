@@ -111,7 +111,8 @@ def _inside(place: Place, whole: _Whole) -> Conversation:
         values.append(_rows([merged.values] * (max(indexes) + 1), merged.values))
         gaps.append(merged.gap)
     elif indexes:
-        values.append(_rows([found.get(str(at), (_FILLER,)) for at in range(max(indexes) + 1)], None))
+        rows = _rows([found.get(str(at), (_FILLER,)) for at in range(max(indexes) + 1)], None)
+        values.append(_longer(rows, list(map(_element, _elements(place)))))
     elif star is not None:
         values.append(_bags(found["*"], 2 * place.size(), place))
     return _bounded(chain.from_iterable(values), gaps)
@@ -169,7 +170,7 @@ def _objects(found: Mapping[str, Sequence[Value]], place: Place) -> Iterator[Val
         yield _object(dict(zip(found, values, strict=True)) | more)
 
 
-def _rows(columns: Sequence[Sequence[Value]], rest: Sequence[Value] | None) -> Iterator[Value]:
+def _rows(columns: Sequence[Sequence[Value]], rest: Sequence[Value] | None) -> Iterator[list[Json]]:
     """Arrays by position. With `rest` their length matters: every shorter one, and one or two elements more."""
     if rest is None:
         yield from (list(map(_element, row)) for row in product(*columns))
@@ -177,6 +178,13 @@ def _rows(columns: Sequence[Sequence[Value]], rest: Sequence[Value] | None) -> I
     wide = [*columns, rest, rest]
     for length in range(len(wide) + 1):
         yield from (list(map(_element, row)) for row in product(*wide[:length]))
+
+
+def _longer(rows: Iterable[list[Json]], asked: Sequence[Json]) -> Iterator[Value]:
+    """Each row, and with each set of the elements that the array itself is asked for behind it."""
+    for row in rows:
+        for size in range(len(asked) + 1):
+            yield from ([*row, *chosen] for chosen in combinations(asked, size))
 
 
 def _bags(elements: Sequence[Value], asked: int, place: Place) -> Iterator[Value]:

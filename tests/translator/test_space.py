@@ -70,6 +70,11 @@ def test_positions_are_filled_and_the_rest_is_something_else() -> None:
     assert not any(each.startswith("{") and "1" in each.partition(":")[0] for each in found)
 
 
+def test_positions_are_followed_by_what_the_array_is_asked_for() -> None:
+    found = texts(driven(place(("0", Op.EQ, "y"), ("", Op.CONTAINS, "x"), ("", Op.CONTAINS, num("1")))))
+    assert {'["y"]', '["y", "x"]', '["y", 1]', '["y", "x", 1]'} <= found
+
+
 def test_an_index_beside_a_star_makes_arrays_of_every_length() -> None:
     found = driven(place(("0", Op.EXISTS, True), ("*", Op.EXISTS, False)))
     assert {"[]", "[null]", "[null, null, null]", '{"0": true, "*": true}'} <= texts(found)
