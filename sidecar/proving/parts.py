@@ -4,7 +4,7 @@ A call is denied if any part denies it, waits if any part asks a person, and can
 what the parts do one by one tells what the whole does, and only a part has to be tried in all combinations.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
@@ -133,18 +133,23 @@ def items(side: Side) -> list[Item]:
 
 
 def parts(old: Side, new: Side) -> list[Part]:
-    """The two sides taken apart: no argument is in two parts."""
+    """The two sides taken apart: no argument is in two parts. What looks at no argument comes first."""
     both = (items(old), items(new))
-    groups: list[set[str]] = []
+    groups: dict[str, list[str]] = {}
     for item in (*both[0], *both[1]):
-        meeting = [group for group in groups if group & item.members]
-        groups = [group for group in groups if not group & item.members]
-        if item.members:
-            groups.append(set(item.members).union(*meeting))
-    made = [Part(tuple(sorted(group)), _of(group, both[0]), _of(group, both[1]), _bounds(old, new)) for group in groups]
-    bare = [tuple(item for item in each if not item.members) for each in both]
-    always = Part((), bare[0], bare[1])
-    return [*([always] if always.old or always.new else []), *(_plain(part) for part in made)]
+        meeting = {id(group): group for name in sorted(item.members) for group in [groups.setdefault(name, [name])]}
+        largest, *others = sorted(meeting.values(), key=len, reverse=True) or [[]]
+        for group in others:
+            largest += group
+            groups.update(dict.fromkeys(group, largest))
+    made: dict[tuple[str, ...], tuple[list[Item], list[Item]]] = {}
+    whole = {id(group): tuple(sorted(group)) for group in groups.values()}
+    for at, each in enumerate(both):
+        for item in each:
+            members = whole[id(groups[min(item.members)])] if item.members else ()
+            made.setdefault(members, ([], []))[at].append(item)
+    bounds = _bounds(old, new)
+    return [_part(members, *made[members], bounds) for members in sorted(made)]
 
 
 def section(found: Sequence[Item]) -> Section:
@@ -159,13 +164,9 @@ def _counted(item: Item, counter: str) -> Limit:
     return Limit(Step.TOOL_LIMIT, AMOUNT, "m", counter, "day", _ONE, "grant", _ONE, item.path, item.as_number)
 
 
-def _of(group: set[str], found: Iterable[Item]) -> tuple[Item, ...]:
-    return tuple(item for item in found if item.members & group)
-
-
-def _plain(part: Part) -> Part:
-    amounts = any(item.kind == AMOUNT for item in (*part.old, *part.new))
-    return part if amounts else Part(part.members, part.old, part.new)
+def _part(members: tuple[str, ...], old: Sequence[Item], new: Sequence[Item], bounds: tuple[Decimal, ...]) -> Part:
+    counted = any(item.kind == AMOUNT for item in (*old, *new))
+    return Part(members, tuple(old), tuple(new), bounds if counted else ())
 
 
 def _bounds(old: Side, new: Side) -> tuple[Decimal, ...]:
