@@ -9,29 +9,19 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    StringConstraints,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, StringConstraints, field_validator
 
 from sidecar.errors import SettingsError
+from sidecar.settings_values import Id, Located, Model, Name, Secret, Text, Variable, Word
 
 DEFAULT_APPROVAL_MAP = ("Requires human approval.",)
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 _TOKEN_CHARACTERS = 16
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE = re.compile(r"[\x20-\x7e\x80-\xff\t]+")
 _OWN_HEADERS = re.compile(
     r"accept(-encoding)?|connection|content-(encoding|length|type)|expect|host|keep-alive|last-event-id|te|trailer"
     r"|mcp-(method|name|protocol-version|session-id|param-.*)|transfer-encoding|upgrade",
@@ -41,77 +31,7 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
 _LOCAL_URL = re.compile(r"[^\s]+")
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-def expanded(path: Path) -> Path:
-    """The path with `~` replaced. Raises: ValueError when there is no such home folder, or it is no path at all."""
-    if "\0" in str(path):
-        raise ValueError("must be a path")
-    try:
-        return path.expanduser()
-    except RuntimeError as error:
-        raise ValueError("begins with a home folder that does not exist") from error
-
-
-def _locate(path: Path, info: ValidationInfo) -> Path:
-    return Path((info.context or {}).get("base", "")) / expanded(path)
-
-
-Located = Annotated[Path, AfterValidator(_locate)]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
-Word = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00]*$")]
-Variable = Annotated[str, StringConstraints(pattern=r"^[^=\x00]+$")]
-Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
-
-
-class Secret(_Model):
-    """A value that is not to be seen: written out, or named by an environment variable or a file."""
-
-    value: SecretStr | None = None
-    env: Word | None = Field(default=None, description="The environment variable that holds it.")
-    file: Located | None = Field(default=None, description="The file that holds it; white space at its end is dropped.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_source(cls, given: Any) -> Any:
-        if isinstance(given, str):
-            return {"value": given}
-        if isinstance(given, Mapping) and sum(given.get(name) is not None for name in ("value", "env", "file")) == 1:
-            return given
-        raise ValueError("must be text, or one of env: NAME and file: PATH")
-
-    def read(self, environ: Mapping[str, str] = os.environ) -> str:
-        """The secret itself. Raises: SettingsError when its variable or file is missing, or it cannot be a header."""
-        if self.value is not None:
-            text, where = self.value.get_secret_value(), "the value given"
-        elif self.env is not None:
-            text, where = environ.get(self.env, ""), f"environment variable {self.env}"
-        else:
-            text, where = _file_text(self.file), f"file {self.file}"
-        if not text:
-            raise SettingsError(f"A secret is missing: {where} is unset or empty.")
-        if _HEADER_VALUE.fullmatch(text) is None:
-            raise SettingsError(f"A secret cannot be sent: {where} holds a line break or a character outside Latin-1.")
-        return text
-
-
-def _file_text(path: Path | None) -> str:
-    try:
-        return path.read_text(encoding="utf-8").rstrip() if path else ""
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"A secret cannot be read from {path}: {_reason(error)}.") from error
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return (error.strerror or type(error).__name__).lower()
-    return "not UTF-8 text"
-
-
-class Server(_Model):
+class Server(Model):
     """An MCP server behind the gateway: a command spoken to over stdio, or a URL."""
 
     command: tuple[Word, ...] | None = Field(
@@ -161,7 +81,7 @@ class Server(_Model):
         return headers
 
 
-class Policy(_Model):
+class Policy(Model):
     """A policy file under the id that grants name it by."""
 
     file: Located = Field(description="The policy.json.")
@@ -170,7 +90,7 @@ class Policy(_Model):
     )
 
 
-class TokenGrant(_Model):
+class TokenGrant(Model):
     """A token's right to one server under one policy, given in the settings instead of by `regate grants create`."""
 
     server: str = Field(description="The server the token is good for.")
@@ -199,7 +119,7 @@ class TokenGrant(_Model):
         return hashlib.sha256(token.encode()).hexdigest() if token is not None else str(self.token_sha256)
 
 
-class Opa(_Model):
+class Opa(Model):
     """How OPA is run and asked."""
 
     binary: Located | None = Field(
@@ -210,7 +130,7 @@ class Opa(_Model):
     )
 
 
-class Children(_Model):
+class Children(Model):
     """Bounds on the processes started for servers that are commands."""
 
     max_per_server: int = Field(
@@ -238,7 +158,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-class Settings(_Model):
+class Settings(Model):
     """All settings of one gateway. Make it with `settings_file`, which checks what fields say of each other."""
 
     listen_host: Word = Field(default="127.0.0.1", description="The address to listen on.")
