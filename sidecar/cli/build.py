@@ -99,10 +99,7 @@ def build(
     if bundle is None:
         raise typer.Exit(1)
     data = bundle.data if key is None else _signed(bundle, key, algorithm)
-    try:
-        output.write_bytes(data)
-    except OSError as error:
-        raise files.failed(output, "written", error) from error
+    files.write(output, data)
     say(f"{printable(str(output))}: revision {bundle.revision}{'' if key is None else f', signed with {algorithm}'}")
     if tests:
         _write_tests(bundle, paths)

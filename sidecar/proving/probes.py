@@ -19,6 +19,8 @@ from translator.program import Condition, Guard, Limit, Program, Section, Step
 PROBES = "probes"
 """The id of the policy that holds them; no file name, so no policy of a person."""
 MAX_RULES = 1000
+MAX_ASKED_BYTES = 256 * 1024 * 1024
+"""Each question brings the arguments along."""
 _TOGETHER = 16
 
 Truth: TypeAlias = Literal["true", "false", "undetermined", "mixed"]
@@ -55,7 +57,11 @@ def program(items: Sequence[Guard | Limit]) -> Program:
 
 
 async def asked(items: Sequence[Guard | Limit], call: ToolCall, opa: OpaClient) -> list[Rule]:
-    """What each rule says of the call, in their order. Raises: DecisionError."""
+    """What each rule says of the call, in their order. Raises: DecisionError, CannotDecide (too much to ask)."""
+    names = [name for name, _ in _tools(items)]
+    if len(names) * len(call.arguments_raw) > MAX_ASKED_BYTES:
+        message = f"The arguments have {len(call.arguments_raw)} bytes; too many to ask {len(items)} rules about them."
+        raise CannotDecide(message, hint="Explain a smaller call of the kind.")
     asker = Asker(policy=PROBES, server="", grant="")
     turn = asyncio.Semaphore(_TOGETHER)
 
@@ -63,7 +69,6 @@ async def asked(items: Sequence[Guard | Limit], call: ToolCall, opa: OpaClient) 
         async with turn:
             return await opa.decide(asker.call(name, call.arguments_raw, call.arguments_fault))
 
-    names = [name for name, _ in _tools(items)]
     answers = dict(zip(names, await asyncio.gather(*map(ask, names)), strict=True))
     return [_rule(index, item, answers) for index, item in enumerate(items)]
 

@@ -73,3 +73,13 @@ def test_too_many_rules_cannot_be_explained() -> None:
     with pytest.raises(CannotDecide, match="The tool has 1001 rules"):
         probes.ordered(parse(policy(require=requires)), "t")
     assert probes.ordered(parse(policy(require=requires)), "another") == []
+
+
+async def test_arguments_too_large_for_so_many_rules_cannot_be_explained(
+    opa_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probes, "MAX_ASKED_BYTES", 20)
+    call = read(b'{"tool": "t", "arguments": {"a": 12345}}')
+    assert len(await asked(policy(limits=[{"counter": "c", "window": "day", "max": 1}]), call, opa_path)) == 1
+    with pytest.raises(CannotDecide, match="The arguments have 12 bytes; too many to ask 1 rules"):
+        await asked(policy(require=["args.a"]), call, opa_path)
