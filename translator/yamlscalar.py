@@ -23,7 +23,7 @@ _EXPONENT = re.compile(r"[^.]++\.[^.]*[eE][+-][0-9]++")
 """The only form with an exponent that YAML 1.1 takes for a number."""
 _RADIX = re.compile(r"([-+]?)0([bx]?)([0-9a-fA-F_]++)")
 _BASES = {"b": 2, "": 8, "x": 16}
-_SEXAGESIMAL = re.compile(r"([-+]?)((?:[1-9]|(?=[^.]++\.)0)[0-9_]*+(?::[0-5]?[0-9])++)(\.[0-9_]*+)?")
+_SEXAGESIMAL = re.compile(r"([-+]?)((?:[1-9]|(?=[^.]++\.)0)[0-9_]*+(?::[0-5]?[0-9])+)(\.[0-9_]*+)?")
 _DECIMAL = re.compile(r"([-+]?)([0-9][0-9_]*+)?(?:\.([0-9_]*+)([eE][-+][0-9]++)?)?")
 _NEWER = re.compile(r"[-+]?(?:0o[0-7]++|0[0-9]++|[0-9_]*+(?:\.[0-9_]*+)?[eE][-+]?[0-9]++)")
 """Numbers of YAML 1.2, or of its readers, that are text in YAML 1.1."""

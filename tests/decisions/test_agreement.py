@@ -7,10 +7,8 @@
 import asyncio
 import logging
 import subprocess
-import tarfile
 from collections import Counter
 from functools import cache
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from msgspec.structs import asdict
 import rego
 from sidecar.proving.cases import Case, read
 from sidecar.proving.trial import run
+from tests.archives import unpack
 from tests.decisions import generated
 from tests.decisions.reference import Gateway, parsed
 from translator import parse
@@ -108,8 +107,7 @@ def test_modules_of_generated_policies_are_as_opa_formats_and_checks_them(opa_pa
     cases, _ = read("\n".join(made_again(TOGETHER)).encode())
     texts = {case.policy: case.approval_map for case in cases if case.policy is not None}
     bundle = build({f"p {n}": parse(text, approval_map=map_) for n, (text, map_) in enumerate(texts.items())})
-    with tarfile.open(fileobj=BytesIO(bundle.data)) as archive:
-        archive.extractall(tmp_path, filter="data")
+    unpack(bundle.data, tmp_path)
     assert output(opa_path, "fmt", "--fail", "--list", tmp_path) == ""
     schemas = rego.ROOT / "schemas"
     output(opa_path, "check", "--strict", "--capabilities", rego.CAPABILITIES, "--schema", schemas, tmp_path)

@@ -5,7 +5,6 @@
 
 import json
 import subprocess
-import tarfile
 import time
 from collections.abc import Iterator
 from itertools import islice
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.archives import unpack
 from tests.hostile.documents import documents
 from translator import Bundle, PolicyRejected, Program, parse
 from translator.bundle import build
@@ -75,8 +75,7 @@ def judged(opa_path: Path, bundle: Bundle, programs: dict[str, Program], folder:
     path = folder / "bundle.tar.gz"
     path.write_bytes(bundle.data)
     assert opa(opa_path, "check", "--strict", "--bundle", path) == ""
-    with tarfile.open(path) as archive:
-        archive.extractall(folder / "unpacked", filter="data")
+    unpack(bundle.data, folder / "unpacked")
     assert opa(opa_path, "fmt", "--list", "--fail", folder / "unpacked") == ""
     held = json.loads(opa(opa_path, "eval", "--bundle", path, "--format", "raw", EVERYTHING))
     assert {one["policy"]: (one["fallback"], set(one["hide"]), set(one["tools"])) for one in held} == {

@@ -4,11 +4,11 @@ import json
 import random
 import re
 import subprocess
-import tarfile
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
+from tests.archives import unpack
 from translator import parse, translate
 from translator.bundle import build
 from translator.generated import UNKNOWN, suite, unknown
@@ -55,9 +55,7 @@ def policy_bytes(case: Path) -> bytes:
 def unpacked(bundle: bytes, folder: Path) -> Path:
     folder.mkdir()
     (folder / "bundle.tar.gz").write_bytes(bundle)
-    with tarfile.open(folder / "bundle.tar.gz") as tar:
-        tar.extractall(folder / "modules", filter="data")
-    return folder / "modules"
+    return unpack(bundle, folder / "modules")
 
 
 def failed(opa_path: Path, *paths: Path) -> dict[str, set[str]]:

@@ -41,6 +41,7 @@ POLICY = json.dumps(
 TEST = """package pay_test
 
 import data.mcp.gate
+from tests.archives import unpack
 
 test_pay_above_500_is_denied if {
 	call := {"policy": "pay", "server": "s", "grant": "g", "tool": "pay", "args": {"to": "a", "amount": 501}}
@@ -95,8 +96,7 @@ def test_bundle_is_tested_by_opa_test(bundle: Path, opa: Opa) -> None:
 def test_bundle_passes_opa_check_strict_and_fmt(bundle: Path, opa: Opa, tmp_path: Path) -> None:
     done = opa("check", "--strict", "--bundle", bundle)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    with tarfile.open(bundle) as archive:
-        archive.extractall(tmp_path / "unpacked", filter="data")
+    unpack(bundle.read_bytes(), tmp_path / "unpacked")
     done = opa("fmt", "--diff", "--fail", tmp_path / "unpacked")
     assert (done.returncode, done.stdout) == (0, "")
 
