@@ -20,6 +20,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from tests.archives import unpack
+
 Regate = Callable[..., Any]
 Opa = Callable[..., subprocess.CompletedProcess[str]]
 
