@@ -43,7 +43,6 @@ POLICY = json.dumps(
 TEST = """package pay_test
 
 import data.mcp.gate
-from tests.archives import unpack
 
 test_pay_above_500_is_denied if {
 	call := {"policy": "pay", "server": "s", "grant": "g", "tool": "pay", "args": {"to": "a", "amount": 501}}
