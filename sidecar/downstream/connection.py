@@ -64,13 +64,15 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Lets go of everything; a parser that knew its connection would keep both until the garbage is collected."""
-        self._transport = self._outlet.transport = self._arriving = None
-        self._all.discard(self)
+        self._transport = self._outlet.transport = self._arriving = self._rest = None
         self._deaf = True
         self._queue.clear()
         del self._parser
         self._outlet.resume()
-        if self._task is not None:
+        if self._task is None:
+            self._all.discard(self)
+        else:
+            self._task.add_done_callback(self._forget)
             self._task.cancel()
 
     def pause_writing(self) -> None:
@@ -175,6 +177,11 @@ class Connection(asyncio.Protocol):
         """Drops the connection at once."""
         if self._transport is not None:
             self._transport.abort()
+
+    def _forget(self, _given_up: "asyncio.Task[None]") -> None:
+        """Leaves once the answer, which may never have begun, has come to its end: whoever stops us waits for that."""
+        self._task = None
+        self._all.discard(self)
 
     def _is_idle(self) -> bool:
         return self._task is None and not self._queue

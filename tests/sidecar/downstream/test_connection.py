@@ -30,6 +30,9 @@ class Wire(asyncio.Transport):
     def write(self, data: object) -> None:
         pass
 
+    def pause_reading(self) -> None:
+        pass
+
     def get_write_buffer_size(self) -> int:
         return self.unsent_bytes
 
@@ -434,8 +437,11 @@ async def test_body_in_small_chunks_takes_no_more_memory_than_in_one() -> None:
     assert held_bytes < 2 * 200_000
 
 
-@pytest.mark.parametrize("begun", [b"", GET[:9], POST[:-2], GET, CHUNKED + b"2\r\nab\r\n1"], ids=len)
-async def test_connection_that_is_gone_is_freed_at_once(begun: bytes) -> None:
+@pytest.mark.parametrize("turns", [0, 1])
+@pytest.mark.parametrize(
+    "begun", [b"", GET[:9], POST[:-2], GET, GET * 999, CHUNKED + b"2\r\nab\r\n1", GET + b"what\r\n\r\n"], ids=len
+)
+async def test_connection_that_is_gone_is_freed_at_once(begun: bytes, turns: int) -> None:
     gc.collect()
     gc.disable()
     try:
@@ -445,11 +451,12 @@ async def test_connection_that_is_gone_is_freed_at_once(begun: bytes) -> None:
         freed = weakref.ref(one)
         one.connection_made(Wire())
         one.data_received(begun)
-        await asyncio.sleep(0)
+        for _ in range(turns):
+            await asyncio.sleep(0)
         one.connection_lost(None)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
         del one
+        for _ in range(3):
+            await asyncio.sleep(0)
         assert not all_
         assert freed() is None
     finally:

@@ -145,6 +145,31 @@ async def test_serve_head_without_end_is_cut_off_and_a_long_body_is_not() -> Non
             await asyncio.gather(serving, return_exceptions=True)
 
 
+async def test_serve_cancelled_waits_for_the_end_of_what_was_hung_up_on() -> None:
+    class Slow(App):
+        ended = False
+
+        async def answer(self, _body: bytes, writer: Writer) -> None:
+            try:
+                await super().answer(_body, writer)
+            finally:
+                await self.may.wait()
+                self.ended = True
+
+    app = Slow()
+    async with asyncio.timeout(10):
+        with listener.bind("127.0.0.1", 0) as listening:
+            serving = await started(app, listening, 5)
+            asking = asyncio.create_task(ask(listening.getsockname()[1]))
+            await app.asked.wait()
+            asking.cancel()
+            await app.cancelled.wait()
+            serving.cancel()
+            asyncio.get_running_loop().call_later(0.1, app.may.set)
+            await serving
+    assert app.ended
+
+
 def test_bind_connections_notice_a_peer_that_vanishes() -> None:
     with listener.bind("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname(), 5):
         accepted, _ = listening.accept()
