@@ -147,6 +147,58 @@ def test_reserve_two_processes_exactly_max(tmp_path: Path) -> None:
     assert stored(tmp_path) == {("k", 0): "500"}
 
 
+_ONE_BY_ONE = """
+import asyncio, sys
+from decimal import Decimal
+from pathlib import Path
+from sidecar.core.limits import Claim
+from sidecar.counters.sqlite import SqliteCounters, _Round
+from sidecar.database import open_database
+from sidecar.ports import Reservation
+
+at_once = 0
+run_at_once = _Round.run_at_once
+
+def noted(self, cursor):
+    global at_once
+    answer = run_at_once(self, cursor)
+    at_once += answer is not None
+    return answer
+
+async def main():
+    counters = SqliteCounters(open_database(Path(sys.argv[1]), "state", wait_s=20))
+    claims = [Claim("k", 0, 60, Decimal("0.1"), Decimal(sys.argv[2]))]
+    granted = 0
+    while isinstance(await counters.reserve(claims), Reservation):
+        granted += 1
+        print(granted, at_once, flush=True)
+        await asyncio.sleep(0.0003)
+
+_Round.run_at_once = noted
+asyncio.run(main())
+"""
+
+
+def test_reserve_processes_one_by_one_under_contention_one_killed_exactly_max(tmp_path: Path) -> None:
+    open_database(tmp_path, "state").close_now()
+    running = [
+        subprocess.Popen([sys.executable, "-c", _ONE_BY_ONE, str(tmp_path), "150"], stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    killed = running[0]
+    assert killed.stdout is not None
+    told = [killed.stdout.readline() for _ in range(20)]
+    killed.kill()
+    told += killed.communicate(timeout=60)[0].splitlines(keepends=True)
+    seen = [line.split() for line in told if line.endswith("\n")]
+    seen_by_others = [process.communicate(timeout=60)[0].splitlines()[-1].split() for process in running[1:]]
+    assert [process.returncode for process in running] == [-9, 0, 0, 0]
+    assert stored(tmp_path) == {("k", 0): "150.0"}
+    granted = int(seen[-1][0]) + sum(int(count) for count, _ in seen_by_others)
+    assert granted in (1499, 1500), "what the killed one took last it may not have told"
+    assert all(int(at_once) for _, at_once in seen_by_others), "nobody took by one statement"
+
+
 async def test_reserve_uncountable_sum_denied_others_counted(counters: SqliteCounters) -> None:
     wide = Claim("wide", WINDOW, WINDOW + 60, Decimal("1e3000"), Decimal("1e9000"))
     tiny = Claim("wide", WINDOW, WINDOW + 60, Decimal("1e-3000"), Decimal("1e9000"))
@@ -186,7 +238,10 @@ async def test_reserve_locked_store_error_then_service(tmp_path: Path, counters:
     assert await stands_at(counters, "1")
 
 
-async def test_reserve_cancelled_before_its_turn_not_counted(counters: SqliteCounters) -> None:
+async def test_reserve_cancelled_before_its_turn_not_counted(
+    counters: SqliteCounters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.database.ALONE_S", 1e9)
     tasks = [asyncio.ensure_future(counters.reserve([claim()])) for _ in range(3)]
     alone = asyncio.ensure_future(counters.reserve([claim("alone")]))
     asyncio.get_running_loop().call_soon(tasks[1].cancel)
