@@ -39,6 +39,7 @@ from sidecar.reload import PolicyReload
 from sidecar.settings import Server, Settings
 from sidecar.telemetry import Tally
 from sidecar.upstream.http import HttpUpstream
+from sidecar.upstream.spokesman import Spokesman
 from sidecar.upstream.stdio import StdioUpstream
 from sidecar.visibility import Visibility
 
@@ -119,12 +120,14 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
         stack.push_async_callback(opa.close)
         publisher = Publisher(directory, opa.ask)
         publisher.place(policies.bundle)
-        upstreams = {
-            name: InTurn(_upstream(name, server, settings, sole_client)) for name, server in settings.servers.items()
+        inventories = {name: Inventory() for name in settings.servers}
+        upstreams = {name: _upstream(name, server, settings, sole_client) for name, server in settings.servers.items()}
+        spoken_to = {
+            name: _in_turn(upstreams[name], server, inventories[name], sole_client)
+            for name, server in settings.servers.items()
         }
-        for upstream in upstreams.values():
+        for upstream in spoken_to.values():
             stack.push_async_callback(upstream.close)
-        inventories = {name: Inventory() for name in upstreams}
         probes = {name: asyncio.create_task(_probe(name, upstreams[name], inventories[name])) for name in upstreams}
         for probing in probes.values():
             stack.push_async_callback(_ended, probing)
@@ -137,7 +140,7 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
             visibility = Visibility(
                 opa, inventory, generation=lambda: policies.generation, ttl_cap_ms=settings.list_ttl_cap_ms
             )
-            return Exchange(upstreams[name], judgement, Relay(visibility, warn), inventory, audit, clock, warn=warn)
+            return Exchange(spoken_to[name], judgement, Relay(visibility, warn), inventory, audit, clock, warn=warn)
 
         async def examine() -> health.Health:
             return await _health(policies, publisher, state, audit)
@@ -191,6 +194,15 @@ def _upstream(name: str, server: Server, settings: Settings, sole_client: bool) 
         max_children=settings.children.max_per_server,
         sole_client=sole_client,
         withhold=_secret_variables(settings),
+    )
+
+
+def _in_turn(upstream: Upstream, server: Server, inventory: Inventory, sole_client: bool) -> Upstream:
+    """The upstream as clients' messages reach it. One on stdio leaves to us what HTTP asks of a client."""
+    if server.url is None or not sole_client:
+        return InTurn(upstream)
+    return InTurn(
+        Spokesman(upstream, inventory, lambda: probe.learn(upstream, inventory, timeout_s=PROBE_S)), waits=True
     )
 
 

@@ -96,7 +96,7 @@ class StdioPeer:
         """The answer to one line."""
         return await self._exchange.handle(line, Caller(self._grant, self._asker, session), None)
 
-    async def listen(self, session: str) -> Reply:
+    async def listen(self, session: str | None) -> Reply:
         """What the server says on its own."""
         return await self._exchange.listen(Caller(self._grant, self._asker, session), ())
 

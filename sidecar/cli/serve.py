@@ -10,9 +10,11 @@ from sidecar import __version__
 from sidecar.cli.single import (
     ApprovalMapOption,
     EnvOption,
+    HeaderOption,
     NameOption,
     PolicyOption,
     Single,
+    UpstreamOption,
     command_line,
 )
 from sidecar.cli.stores import state_store
@@ -73,24 +75,14 @@ def add(app: typer.Typer) -> None:
 def run(
     policy: PolicyOption,
     command: CommandArgument = None,
-    upstream: Annotated[
-        str | None,
-        typer.Option("--upstream", metavar="URL", help="The MCP server to govern, if it is spoken to over HTTP."),
-    ] = None,
+    upstream: UpstreamOption = None,
     listen: ListenOption = None,
     state: StateOption = None,
     ready_file: ReadyFileOption = None,
     no_auth: NoAuthOption = False,
     name: NameOption = None,
     env: EnvOption = None,
-    header: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--header",
-            metavar="TEXT",
-            help="Header for the URL: 'Name: env:VARIABLE' or 'Name: file:PATH'. May be repeated.",
-        ),
-    ] = None,
+    header: HeaderOption = None,
     approval_map: ApprovalMapOption = None,
 ) -> None:
     """Govern one MCP server with one policy, over HTTP.

@@ -45,6 +45,18 @@ NameOption = Annotated[
     str | None,
     typer.Option("--name", metavar="NAME", help="What to call the server.  [default: taken from the command or URL]"),
 ]
+UpstreamOption = Annotated[
+    str | None,
+    typer.Option("--upstream", metavar="URL", help="The MCP server to govern, if it is spoken to over HTTP."),
+]
+HeaderOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--header",
+        metavar="TEXT",
+        help="Header for the URL: 'Name: env:VARIABLE' or 'Name: file:PATH'. May be repeated.",
+    ),
+]
 EnvOption = Annotated[
     list[str] | None,
     typer.Option("--env", metavar="K=V", help="Environment variable for the command. May be repeated."),

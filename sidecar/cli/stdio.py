@@ -4,12 +4,22 @@ from typing import Annotated
 
 import typer
 
-from sidecar.cli.single import ApprovalMapOption, EnvOption, NameOption, PolicyOption, Single, command_line
+from sidecar.cli.single import (
+    ApprovalMapOption,
+    EnvOption,
+    HeaderOption,
+    NameOption,
+    PolicyOption,
+    Single,
+    UpstreamOption,
+    command_line,
+)
 from sidecar.cli.terminal import StateOption, state_directory
 
 _EXAMPLE = """\b
-Example, where a client's entry had the command `npx -y some-server`:
+Examples, where a client's entry had the command `npx -y some-server`, or a URL:
   regate stdio --policy /path/to/policy.json -- npx -y some-server
+  regate stdio --policy /path/to/policy.json --upstream https://host/mcp --header 'Authorization: env:UPSTREAM_AUTH'
 """
 
 
@@ -20,22 +30,28 @@ def add(app: typer.Typer) -> None:
 
 def stdio(
     policy: PolicyOption,
-    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND", hidden=True)],
+    command: Annotated[list[str] | None, typer.Argument(metavar="-- COMMAND", hidden=True)] = None,
+    upstream: UpstreamOption = None,
     state: StateOption = None,
     name: NameOption = None,
     env: EnvOption = None,
+    header: HeaderOption = None,
     approval_map: ApprovalMapOption = None,
 ) -> None:
     """Govern one MCP server with one policy, over stdio.
 
-    COMMAND is the server to start. Nothing but MCP messages goes to stdout.
+    COMMAND is the server to start; a server that is reached over HTTP is named by --upstream. Nothing but MCP messages
+    goes to stdout.
     """
     from sidecar.cli.gateway import serve_stdio
     from sidecar.settings_file import Override
 
-    single = Single(policy, command, name=name, env=env or (), approval_map=approval_map, state=state_directory(state))
+    single = Single(
+        policy, command or (), upstream, name, env or (), header or (), approval_map, state_directory(state)
+    )
     settings = single.settings(
         "stdio", [Override("auth", False, "stdio"), Override("listen_host", "localhost", "stdio")]
     )
-    command_line(command)
+    if single.command:
+        command_line(single.command)
     serve_stdio(settings)

@@ -1,7 +1,7 @@
 """Which era a message belongs to, and whether its headers say what its body says. Policy reads the body only.
 
 Pure; the constants and the header codec are our own, since importing the SDK's costs two seconds at start; tests
-hold them against it. Source: mcp-gateway.md G10–G15, G20.
+hold them against it. Source: mcp-gateway.md G10–G15, G20, G45.
 """
 
 import base64
@@ -86,6 +86,20 @@ def read_line(message: Message) -> Envelope:
         return _known(message, meta)
     except ProtocolError as error:
         raise addressed(error, message) from None
+
+
+def spoken(request: Request, inventory: Inventory) -> list[tuple[bytes, bytes]]:
+    """The headers that say again what a modern request says, as its client must over HTTP (G45)."""
+    pairs = [(_VERSION, str(_meta(request)[VERSION_KEY])), (_METHOD, request.method)]
+    named = request.params.get(NAME_KEYS.get(request.method, ""))
+    if isinstance(named, str):
+        pairs.append((_NAME, named))
+    if request.method == TOOLS_CALL:
+        for param in inventory.header_params(str(named)):
+            written = _scalar(_at(request.params.get("arguments"), param.path))
+            if written is not None:
+                pairs.append((param.header, written if isinstance(written, str) else written.text))
+    return [(name, encode(value).encode()) for name, value in pairs]
 
 
 def encode(value: str) -> str:

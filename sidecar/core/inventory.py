@@ -77,21 +77,21 @@ class Inventory:
 def _tool(schema: Any, *, annotated: bool) -> _Tool:
     properties = schema.get("properties") if isinstance(schema, dict) else None
     known = Known(properties) if isinstance(properties, dict) else None
-    return _Tool(known, _headers(schema) if annotated else ())
+    return _Tool(known, mirrored(schema) or () if annotated else ())
 
 
-def _headers(schema: Any) -> tuple[HeaderParam, ...]:
-    """The mirrored arguments of a schema; none if any annotation is invalid, as conforming clients drop such a tool."""
+def mirrored(schema: Any) -> tuple[HeaderParam, ...] | None:
+    """The mirrored arguments of a schema; None if any annotation is invalid: conforming clients drop such a tool."""
     found: dict[bytes, HeaderParam] = {}
     for path, node in _schemas(schema):
         if _ANNOTATION not in node:
             continue
         token, kind = node[_ANNOTATION], node.get("type")
         if not path or not isinstance(token, str) or not _is_token(token) or kind not in _TYPES:
-            return ()
+            return None
         header = b"mcp-param-" + token.lower().encode()
         if header in found:
-            return ()
+            return None
         found[header] = HeaderParam(header, path, kind == "integer")
     return tuple(found.values())
 

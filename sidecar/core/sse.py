@@ -14,6 +14,7 @@ DEFAULT_LIMIT_BYTES = 16 * 1024 * 1024
 
 _line_end = re.compile(rb"\r\n|\n|\r")
 _ends_line_elsewhere = re.compile(rb"[\0\x0b\x0c\x1c-\x1e]|\xc2\x85|\xe2\x80[\xa8\xa9]").search
+_RETRY_DIGITS = 10
 _BOM = b"\xef\xbb\xbf"
 _FIELDS = frozenset((b"", b"id", b"event", b"retry"))
 
@@ -90,6 +91,27 @@ class Decoder:
         self._lines = []
         self._line_at = 0
         return [event] if event.raw else []
+
+
+class Place:
+    """Where a reader of a stream is: what it resumes with, and how long it is asked to wait before.
+
+    Units: `retry_s` is None until the server has said.
+    """
+
+    def __init__(self) -> None:
+        self.last_id: bytes | None = None
+        self.retry_s: float | None = None
+
+    def note(self, raw: bytes) -> None:
+        """Takes in one event as it came."""
+        for line in raw.removeprefix(_BOM).splitlines():
+            name, _, value = line.partition(b":")
+            value = value.removeprefix(b" ")
+            if name == b"id" and b"\0" not in value:
+                self.last_id = value or None
+            elif name == b"retry" and value.isdigit() and len(value) < _RETRY_DIGITS:
+                self.retry_s = int(value) / 1000
 
 
 def encode(data: bytes) -> bytes:

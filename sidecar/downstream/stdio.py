@@ -36,7 +36,7 @@ class Peer(Protocol):
         """The answer to one line. Raises: SidecarError."""
         ...
 
-    async def listen(self, session: str) -> Reply:
+    async def listen(self, session: str | None) -> Reply:
         """The stream of what the server says on its own. Raises: SidecarError."""
         ...
 
@@ -197,8 +197,9 @@ class _Service:
 
     async def _pass_on(self, work: _Work, reply: Reply) -> None:
         if work.method == "initialize":
-            self._open_session(reply)
+            self._session = _session(reply) or self._session
         answered = work.id is None
+        opened = False
         async with aclosing(_messages(reply)) as messages:
             async for data in messages:
                 head = _head(data)
@@ -208,22 +209,19 @@ class _Service:
                     data = splice.put(data, ("id",), msgspec.json.encode(work.id))
                     answered = True
                 answered = answered or (head.method is None and head.id == work.id)
+                opened = opened or (work.method == "initialize" and head.result is not msgspec.UNSET)
                 if head.method is not None or not work.is_silent:
                     await self._write(data)
         if not answered:
             await self._fail(work, f"The MCP server gave no answer (status {reply.status}).")
+        if opened and self._listening is None:
+            self._listening = asyncio.get_running_loop().create_task(self._listen())
         if reply.status == 404 and self._session is not None and not work.is_modern:
             self.over.set()
 
-    def _open_session(self, reply: Reply) -> None:
-        session = next((value.decode("latin-1") for name, value in reply.headers if name == _SESSION), None)
-        if session is not None and self._listening is None:
-            self._session = session
-            self._listening = asyncio.get_running_loop().create_task(self._listen(session))
-
-    async def _listen(self, session: str) -> None:
+    async def _listen(self) -> None:
         try:
-            reply = await self._peer.listen(session)
+            reply = await self._peer.listen(self._session)
             if reply.status != 200:
                 await reply.drop()
                 return
@@ -239,6 +237,10 @@ class _Service:
 
     async def _write(self, data: bytes) -> None:
         await self._writer.write(one_line(data))
+
+
+def _session(reply: Reply) -> str | None:
+    return next((value.decode("latin-1") for name, value in reply.headers if name == _SESSION), None)
 
 
 async def _messages(reply: Reply) -> AsyncGenerator[bytes, None]:

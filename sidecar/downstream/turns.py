@@ -66,15 +66,19 @@ class Turns:
 
 
 class InTurn:
-    """An `Upstream` that releases the turn of each line it forwards. Wire it between the exchange and the real one."""
+    """An `Upstream` that releases the turn of each line it forwards. Wire it between the exchange and the real one.
 
-    def __init__(self, upstream: Upstream) -> None:
+    `waits`: each message takes a way of its own there, so the turn of what is no request lasts until it has arrived.
+    """
+
+    def __init__(self, upstream: Upstream, *, waits: bool = False) -> None:
         self._upstream = upstream
+        self._waits = waits
 
     def send(self, message: Outgoing) -> Awaitable[Reply]:
         """Forwards one message. Raises: UpstreamError."""
         turn = _turn.get()
-        if turn is not None:
+        if turn is not None and not (self._waits and (message.id is None or message.method is None)):
             turn.release()
         return self._upstream.send(message)
 

@@ -24,7 +24,7 @@ class Passage:
         method, request_id = message.get("method"), message.get("id")
         return await self.upstream.send(Outgoing(line, method, request_id, session=session, modern=modern))
 
-    async def listen(self, session: str) -> Reply:
+    async def listen(self, session: str | None) -> Reply:
         return await self.upstream.listen((), session)
 
 

@@ -23,3 +23,23 @@ def test_stdio_asks_for_no_token_and_prints_nothing(
     assert settings.auth is False
     assert settings.is_local
     assert not (tmp_path / "state").exists()
+
+
+def test_stdio_before_a_url_needs_no_command(
+    regate: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    served: list[Any] = []
+    monkeypatch.setattr(gateway, "serve_stdio", served.append)
+    (tmp_path / "policy.json").write_text("{}", encoding="utf-8")
+    options = ("--upstream", "https://host/mcp", "--header", "Authorization: env:TOKEN")
+    assert regate("stdio", "--policy", "policy.json", *options).code == 0
+    (settings,) = served
+    assert settings.servers["host"].url == "https://host/mcp"
+    assert settings.servers["host"].headers["Authorization"].env == "TOKEN"
+
+
+def test_stdio_needs_a_server(regate: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "policy.json").write_text("{}", encoding="utf-8")
+    done = regate("stdio", "--policy", "policy.json")
+    assert done.code == 2
+    assert "name the server" in done.err

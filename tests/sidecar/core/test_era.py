@@ -330,3 +330,49 @@ def test_read_modern_request_agrees_with_the_sdk(
         code = error.rpc_code
     expected = sdk_says(message, sent)
     assert code == expected or (code, expected) == (-32020, -32602)
+
+
+PROPERTIES = {
+    "count": {"type": "integer", "x-mcp-header": "Count"},
+    "deep": {"type": "object", "properties": {"flag": {"type": "boolean", "x-mcp-header": "Flag"}}},
+    "region": {"type": "string", "x-mcp-header": "Region"},
+}
+LISTED = json.dumps(
+    {"result": {"tools": [{"name": "pay", "inputSchema": {"type": "object", "properties": PROPERTIES}}]}}
+).encode()
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("tools/list", {}),
+        ("resources/read", {"uri": "file:///ä b"}),
+        ("prompts/get", {"name": "=?base64?eA==?="}),
+        ("tools/call", {"name": "pay", "arguments": {"count": 5, "deep": {"flag": True}, "region": " a\n"}}),
+        ("tools/call", {"name": "pay", "arguments": {"count": None, "deep": 1}}),
+        ("tools/call", {"name": "pay"}),
+        ("tools/call", {"name": "other", "arguments": {"count": 5}}),
+    ],
+)
+def test_spoken_headers_are_those_that_read_asks_for(method: str, params: dict[str, Any]) -> None:
+    inventory = Inventory()
+    inventory.learn(LISTED)
+    message = request(method, {**params, "_meta": META})
+    assert isinstance(message, jsonrpc.Request)
+    spoken = era.spoken(message, inventory)
+    assert era.read(message, {name: [value] for name, value in spoken}, inventory).modern
+    assert all(value.isascii() and value.isprintable() for value in (value.decode() for _, value in spoken))
+
+
+def test_spoken_headers_follow_the_arguments() -> None:
+    inventory = Inventory()
+    inventory.learn(LISTED)
+    message = request("tools/call", {"name": "pay", "arguments": {"count": 5, "region": "x"}, "_meta": META})
+    assert isinstance(message, jsonrpc.Request)
+    assert dict(era.spoken(message, inventory)) == {
+        b"mcp-protocol-version": V26,
+        b"mcp-method": b"tools/call",
+        b"mcp-name": b"pay",
+        b"mcp-param-count": b"5",
+        b"mcp-param-region": b"x",
+    }

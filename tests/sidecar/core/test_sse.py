@@ -1,11 +1,12 @@
 import time
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.sse import Decoder, SseEvent, encode
+from sidecar.core.sse import Decoder, Place, SseEvent, encode
 from sidecar.errors import Broken
 
 STREAM = b'id: 1\ndata:\n\n: keep-alive\n\nevent: message\nid: 2\ndata: {"a":1}\nretry: 5\n\n'
@@ -166,3 +167,19 @@ def test_feed_any_pieces_give_the_same_events(stream: bytes, cuts: list[int]) ->
 def test_feed_any_pieces_of_a_plain_stream_keep_every_byte(stream: bytes, cuts: list[int]) -> None:
     decoder = Decoder()
     assert b"".join(event.raw for event in in_pieces(decoder, stream, cuts)) + decoder.rest() == stream
+
+
+@pytest.mark.parametrize(
+    ("events", "last_id", "retry_s"),
+    [
+        ([], None, None),
+        ([b"\xef\xbb\xbfid: 7\nretry: 250\ndata: x\n\n", b"data: y\n\n"], b"7", 0.25),
+        ([b"id:7\r\n\r\n", b"id: a\0b\n\n"], b"7", None),
+        ([b"id: 7\n\n", b"id\n\n", b"retry: soon\n\n", b"retry: 12345678901\n\n"], None, None),
+    ],
+)
+def test_place_is_the_last_id_and_the_last_wait(events: list[bytes], last_id: bytes | None, retry_s: Any) -> None:
+    place = Place()
+    for raw in events:
+        place.note(raw)
+    assert (place.last_id, place.retry_s) == (last_id, retry_s)

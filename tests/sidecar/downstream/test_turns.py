@@ -77,3 +77,16 @@ async def test_in_turn_passes_everything_else_on() -> None:
     assert (await upstream.end((), "s")).status == 204
     await upstream.close()
     assert recorder.tape == ["without a turn", "listen s", "end s", "close"]
+
+
+async def test_turn_of_a_notification_lasts_until_it_has_arrived_where_each_message_takes_its_own_way() -> None:
+    turns, recorder = Turns(), Recorder()
+    upstream = InTurn(recorder, waits=True)
+    released = []
+    for outgoing in (Outgoing(b"note", "note", None), Outgoing(b"answer", None, 1), Outgoing(b"ask", "ask", 1)):
+        turn = turns.take(shared=outgoing.method is not None and outgoing.id is not None)
+        await turn.come()
+        await upstream.send(outgoing)
+        released.append(turn.is_released)
+        turn.release()
+    assert released == [False, False, True]

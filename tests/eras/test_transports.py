@@ -1,0 +1,203 @@
+"""Each pair of transports in each era, between a real client and a server that does all a server may.
+
+Source: mcp-gateway.md section 1, G19–G25, G40–G47.
+"""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import mcp_types as types
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamable_http_client
+
+from examples import gateway
+
+ROOT = Path(gateway.__file__).parents[1]
+SERVER = ROOT / "tests" / "servers" / "chatty.py"
+POLICY = {
+    "version": "1",
+    "default": "allow",
+    "hide": ["secret"],
+    "tools": {"pay": {"deny_if": [{"path": "args.amount", "op": "gt", "value": 10, "on_deny": "Too much."}]}},
+}
+TOOLS = ["echo", "pay", "steps", "talk", "sample", "ask", "roots", "ping", "wait", "hang_up"]
+
+
+class Heard:
+    """What the client was told or asked on the side."""
+
+    def __init__(self) -> None:
+        self.logs: list[Any] = []
+        self.messages: list[Any] = []
+
+    async def log(self, params: types.LoggingMessageNotificationParams) -> None:
+        self.logs.append(params.data)
+
+    async def message(self, message: Any) -> None:
+        self.messages.append(message)
+
+    async def sample(self, _context: Any, _params: Any) -> types.CreateMessageResult:
+        content = types.TextContent(type="text", text="a joke")
+        return types.CreateMessageResult(role="assistant", content=content, model="m")
+
+    async def elicit(self, _context: Any, _params: Any) -> types.ElicitResult:
+        return types.ElicitResult(action="accept", content={"name": "Ada"})
+
+    async def roots(self, _context: Any) -> types.ListRootsResult:
+        return types.ListRootsResult(roots=[types.Root.model_validate({"uri": "file:///here"})])
+
+    def client(self, transport: Any, mode: str) -> Client:
+        return Client(
+            transport,
+            mode=mode,
+            sampling_callback=self.sample,
+            elicitation_callback=self.elicit,
+            list_roots_callback=self.roots,
+            logging_callback=self.log,
+            message_handler=self.message,
+        )
+
+
+@contextmanager
+def serving(log: Path, kind: str) -> Iterator[list[str]]:
+    """How a command line names the server: a command, or the URL of one that runs."""
+    if kind == "stdio":
+        yield ["--", sys.executable, str(SERVER), str(log)]
+        return
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen([sys.executable, str(SERVER), str(log), str(port), *(["sse"] if kind == "sse" else [])])
+    try:
+        _until_open(port, process)
+        yield ["--upstream", f"http://127.0.0.1:{port}/{'sse' if kind == 'sse' else 'mcp'}"]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _until_open(port: int, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        assert process.poll() is None
+        with socket.socket() as trying:
+            if trying.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError("the server did not start")
+
+
+@asynccontextmanager
+async def connected(pair: str, mode: str, folder: Path, heard: Heard) -> AsyncIterator[Client]:
+    """A client before the gateway before the server, by the transports of the pair."""
+    near, far = pair.split("-")
+    policy = folder / "policy.json"
+    policy.write_text(json.dumps(POLICY))
+    with serving(folder / "log", far) as upstream:
+        if near == "stdio":
+            options = ["--policy", str(policy), "--state", str(folder / "state"), "--name", "chatty"]
+            arguments = ["-m", "sidecar", "stdio", *options, *upstream]
+            parameters = StdioServerParameters(command=sys.executable, args=arguments, env={**os.environ}, cwd=ROOT)
+            async with heard.client(stdio_client(parameters), mode) as client:
+                yield client
+            return
+        with gateway.running(policy, ["--name", "chatty", *upstream], folder / "gateway") as running:
+            headers = {"Authorization": f"Bearer {running.token}"}
+            async with (
+                httpx2.AsyncClient(headers=headers, timeout=30) as http,
+                heard.client(streamable_http_client(running.url, http_client=http), mode) as client,
+            ):
+                yield client
+
+
+def text(result: Any) -> str:
+    (content,) = result.content
+    assert isinstance(content, types.TextContent)
+    return content.text
+
+
+def log(folder: Path) -> list[str]:
+    path = folder / "log"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+async def noted(folder: Path, line: str) -> None:
+    async with asyncio.timeout(20):
+        while line not in log(folder):  # noqa: ASYNC110 (a file that another process writes)
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture(autouse=True)
+def own_opa(opa_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGATE_OPA", str(opa_path))
+
+
+PAIRS = ["http-http", "stdio-stdio", "http-stdio", "stdio-http"]
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+@pytest.mark.parametrize("pair", PAIRS)
+async def test_pair_lists_calls_denies_reports_and_cancels(pair: str, mode: str, tmp_path: Path) -> None:
+    heard = Heard()
+    async with connected(pair, mode, tmp_path, heard) as client:
+        assert [tool.name for tool in (await client.list_tools()).tools] == TOOLS
+        assert text(await client.call_tool("echo", {"text": "häßlich"})) == "häßlich"
+        assert text(await client.call_tool("pay", {"amount": 10})) == "paid 10"
+        for tool, arguments in (("pay", {"amount": 11}), ("secret", {})):
+            denied = await client.call_tool(tool, arguments)
+            assert denied.is_error
+            assert text(denied).startswith("[POLICY DENIED]")
+        progress: list[float] = []
+
+        async def step(done: float, _total: float | None, _message: str | None) -> None:
+            progress.append(done)
+
+        assert text(await client.call_tool("steps", {}, progress_callback=step)) == "done"
+        assert progress == [1, 2, 3]
+        waiting = asyncio.create_task(client.call_tool("wait", {}))
+        await noted(tmp_path, "wait")
+        waiting.cancel()
+        await noted(tmp_path, "cancelled")
+        assert text(await client.call_tool("echo", {"text": "after"})) == "after"
+    assert [line for line in log(tmp_path) if line.split()[0] in ("echo", "pay", "secret")] == [
+        "echo häßlich",
+        "pay 10",
+        "echo after",
+    ]
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+async def test_pair_lets_a_server_of_the_legacy_era_ask_and_tell(pair: str, tmp_path: Path) -> None:
+    heard = Heard()
+    async with connected(pair, "legacy", tmp_path, heard) as client:
+        assert text(await client.call_tool("sample", {})) == "sampled a joke"
+        assert text(await client.call_tool("ask", {})) == "asked {'name': 'Ada'}"
+        assert text(await client.call_tool("roots", {})) == "roots ['file:///here']"
+        assert text(await client.call_tool("ping", {})) == "pinged"
+        assert text(await client.call_tool("talk", {})) == "talked"
+        assert heard.logs == ["talked"]
+
+
+@pytest.mark.parametrize("pair", ["http-http", "stdio-http"])
+async def test_pair_resumes_a_stream_that_the_server_closed(pair: str, tmp_path: Path) -> None:
+    async with connected(pair, "legacy", tmp_path, Heard()) as client:
+        assert text(await client.call_tool("hang_up", {})) == "came back"
+    assert any(line.startswith("GET ") and line != "GET -" for line in log(tmp_path))
+
+
+async def test_stdio_client_leaving_ends_its_session_upstream(tmp_path: Path) -> None:
+    async with connected("stdio-http", "legacy", tmp_path, Heard()) as client:
+        await client.call_tool("echo", {"text": "bye"})
+    probing, ours = [line for line in log(tmp_path) if line.startswith("DELETE")]
+    assert probing == ours == "DELETE -"

@@ -1,0 +1,149 @@
+"""An MCP server on the `mcp` SDK that does all a server may do beside answering.
+
+    chatty.py LOG (stdio) | LOG PORT (streamable HTTP at /mcp, resumable) | LOG PORT sse (HTTP+SSE at /sse)
+
+One line of LOG for each call that reached it, for each that was cancelled, and for each DELETE.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+import mcp_types as types
+import uvicorn
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+LOG = Path(sys.argv[1])
+server = MCPServer("chatty")
+
+
+def note(text: str) -> None:
+    with LOG.open("a", encoding="utf-8") as lines:
+        lines.write(text + "\n")
+
+
+class Events(EventStore):
+    """All events of all sessions in one list, their ids its places: as careless as a server may be."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[str, Any]] = []
+
+    async def store_event(self, stream_id: str, message: Any) -> str:
+        self.kept.append((stream_id, message))
+        return str(len(self.kept))
+
+    async def replay_events_after(self, last_event_id: str, send_callback: EventCallback) -> str | None:
+        place = int(last_event_id)
+        if not 0 < place <= len(self.kept):
+            return None
+        stream = self.kept[place - 1][0]
+        for at, (stream_id, message) in enumerate(self.kept[place:], place + 1):
+            if stream_id == stream and message is not None:
+                await send_callback(EventMessage(message, str(at)))
+        return stream
+
+
+@server.tool()
+async def echo(text: str) -> str:
+    note(f"echo {text}")
+    return text
+
+
+@server.tool()
+async def pay(amount: int) -> str:
+    note(f"pay {amount}")
+    return f"paid {amount}"
+
+
+@server.tool()
+async def secret() -> str:
+    note("secret")
+    return "secret"
+
+
+@server.tool()
+async def steps(ctx: Context) -> str:
+    for step in (1, 2, 3):
+        await ctx.report_progress(step, 3, f"step {step}")
+    return "done"
+
+
+@server.tool()
+async def talk(ctx: Context) -> str:
+    await ctx.session.send_log_message("info", "talked", related_request_id=ctx.request_id)
+    return "talked"
+
+
+@server.tool()
+async def sample(ctx: Context) -> str:
+    asked = types.SamplingMessage(role="user", content=types.TextContent(type="text", text="a joke?"))
+    answer = await ctx.session.create_message([asked], max_tokens=10, related_request_id=ctx.request_id)
+    return f"sampled {getattr(answer.content, 'text', '')}"
+
+
+@server.tool()
+async def ask(ctx: Context) -> str:
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    answer = await ctx.session.elicit_form("Who?", schema, related_request_id=ctx.request_id)
+    return f"asked {answer.content}"
+
+
+@server.tool()
+async def roots(ctx: Context) -> str:
+    return f"roots {[str(root.uri) for root in (await ctx.session.list_roots()).roots]}"
+
+
+@server.tool()
+async def ping(ctx: Context) -> str:
+    await ctx.session.send_ping()
+    return "pinged"
+
+
+@server.tool()
+async def wait() -> str:
+    note("wait")
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        note("cancelled")
+        raise
+    return "waited"
+
+
+@server.tool()
+async def hang_up(ctx: Context) -> str:
+    await ctx.close_sse_stream()
+    await asyncio.sleep(0.1)
+    return "came back"
+
+
+class Recorded:
+    """An app that notes each DELETE, and each GET that resumes."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] in ("DELETE", "GET"):
+            headers = dict(scope["headers"])
+            note(f"{scope['method']} {headers.get(b'last-event-id', b'-').decode()}")
+        await self.app(scope, receive, send)
+
+
+def main() -> None:
+    if len(sys.argv) == 2:
+        server.run("stdio")
+        return
+    app: ASGIApp = server.sse_app()
+    if len(sys.argv) == 3:
+        app = server.streamable_http_app(event_store=Events(), retry_interval=100)
+    uvicorn.run(
+        Recorded(app), host="127.0.0.1", port=int(sys.argv[2]), log_level="warning", timeout_graceful_shutdown=1
+    )
+
+
+if __name__ == "__main__":
+    main()
