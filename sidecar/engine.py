@@ -38,8 +38,10 @@ from sidecar.relay import Relay
 from sidecar.reload import PolicyReload
 from sidecar.settings import Server, Settings
 from sidecar.telemetry import Tally
+from sidecar.upstream.either import EitherUpstream
 from sidecar.upstream.http import HttpUpstream
 from sidecar.upstream.spokesman import Spokesman
+from sidecar.upstream.sse import SseUpstream
 from sidecar.upstream.stdio import StdioUpstream
 from sidecar.visibility import Visibility
 
@@ -182,7 +184,7 @@ def _upstream(name: str, server: Server, settings: Settings, sole_client: bool) 
             header.lower().encode(): secret.read().encode("latin-1") for header, secret in server.headers.items()
         }
         headers: Headers = tuple(secrets_.items())
-        return HttpUpstream(server.url, credentials=lambda: headers, first_byte_s=server.timeout_s)
+        return _by_url(server.url, server, settings, name, lambda: headers)
     assert server.command is not None
     return StdioUpstream(
         server.command,
@@ -195,6 +197,22 @@ def _upstream(name: str, server: Server, settings: Settings, sole_client: bool) 
         sole_client=sole_client,
         withhold=_secret_variables(settings),
     )
+
+
+def _by_url(url: str, server: Server, settings: Settings, name: str, credentials: Callable[[], Headers]) -> Upstream:
+    """The server at a URL, by the transport that is set; where none is, whichever it answers by."""
+    newer = HttpUpstream(url, credentials=credentials, first_byte_s=server.timeout_s)
+    if server.transport == "http":
+        return newer
+    older = SseUpstream(
+        url,
+        name=name,
+        credentials=credentials,
+        answer_timeout_s=server.timeout_s,
+        idle_s=settings.children.idle_s,
+        max_sessions=settings.children.max_per_server,
+    )
+    return older if server.transport == "sse" else EitherUpstream(newer, older)
 
 
 def _in_turn(upstream: Upstream, server: Server, inventory: Inventory, sole_client: bool) -> Upstream:

@@ -37,7 +37,12 @@ class Server(Model):
     command: tuple[Word, ...] | None = Field(
         default=None, min_length=1, description="The command and its arguments, as a list."
     )
-    url: str | None = Field(default=None, description="The URL of a Streamable HTTP server, without credentials in it.")
+    url: str | None = Field(default=None, description="The URL of an HTTP server, without credentials in it.")
+    transport: Literal["http", "sse"] | None = Field(
+        default=None,
+        description="How the URL is spoken to: `http` (Streamable HTTP) or `sse` (the older HTTP+SSE). Without it, "
+        "that is tried out.",
+    )
     env: dict[Variable, Text] = Field(
         default={}, repr=False, description="Environment variables added for the command."
     )

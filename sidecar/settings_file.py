@@ -190,6 +190,8 @@ def _transport(way: Way, server: Mapping[str, Any]) -> Iterator[_Problem]:
         yield _Problem(way, "must have one of command and url", "command: [npx, -y, some-server]")
     elif command and server.get("headers"):
         yield _Problem((*way, "headers"), "are sent to a url; a command takes env")
+    elif command and server.get("transport"):
+        yield _Problem((*way, "transport"), "is for a url; a command is spoken to over stdio")
     elif url:
         for name in ("env", "cwd"):
             if server.get(name):

@@ -7,12 +7,13 @@ import signal
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol, cast
+from typing import cast
 
 from sidecar.core.lines import LineSplitter, Overlong, one_line
 from sidecar.errors import Unreachable
 from sidecar.upstream import journal
 from sidecar.upstream.tree import MARK, Tree, dies_with_parent
+from sidecar.upstream.wire import Death, Receiver
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 _OWN_VARIABLES = "REGATE_"
@@ -46,36 +47,9 @@ class Command:
         }
         return kept | dict(self.env)
 
-
-@dataclass(frozen=True, slots=True)
-class Death:
-    """How a server came to its end, in one line, and its last words on stderr (empty if there were none)."""
-
-    message: str
-    last_words: str
-
-    @property
-    def hint(self) -> str:
-        """What a person can do about it."""
-        if self.last_words:
-            return f"It last wrote on stderr: {self.last_words}"
-        return "It wrote nothing on stderr; run the command by hand to see why."
-
-
-class Receiver(Protocol):
-    """Who is told what a child does. Called from the event loop; must not raise."""
-
-    def received(self, line: bytes) -> None:
-        """A line came on stdout."""
-        ...
-
-    def overlong(self, line: Overlong) -> None:
-        """A line past the limit came, and was dropped."""
-        ...
-
-    def died(self, death: Death) -> None:
-        """No line will come any more, and none can be written. Told once."""
-        ...
+    async def open(self, receiver: Receiver) -> "Child":
+        """A new process. Raises: Unreachable."""
+        return await Child.start(self, receiver)
 
 
 class Child:
@@ -157,7 +131,7 @@ class Child:
 
     def _write(self, message: bytes) -> None:
         if not self.is_alive:
-            died = self._death or Death("The MCP server has been ended.", "")
+            died = self._death or Death("The MCP server has been ended.", _hint(""))
             raise Unreachable(died.message, hint=died.hint)
         self._stdin.write(one_line(message))
 
@@ -241,7 +215,7 @@ class Child:
         if self._falter is not None:
             self._falter.cancel()
         if self._death is None:
-            self._death = Death(self._obituary(), self._last_words)
+            self._death = Death(self._obituary(), _hint(self._last_words))
             self._writable.set()
             self._receiver.died(self._death)
             self._begin_end()
@@ -283,6 +257,12 @@ class _Wire(asyncio.SubprocessProtocol):
 
     def resume_writing(self) -> None:
         self._child._writable.set()
+
+
+def _hint(last_words: str) -> str:
+    if last_words:
+        return f"It last wrote on stderr: {last_words}"
+    return "It wrote nothing on stderr; run the command by hand to see why."
 
 
 def _not_started(command: Command, error: OSError | ValueError) -> str:

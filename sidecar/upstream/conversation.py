@@ -14,8 +14,8 @@ from sidecar.errors import Broken, TimedOut, Unreachable, UpstreamError
 from sidecar.ports import Reply
 from sidecar.upstream import journal
 from sidecar.upstream.calls import EVENT_STREAM, JSON, Call, Message, Stream, read
-from sidecar.upstream.child import Child, Command, Death
 from sidecar.upstream.mailbox import Letter
+from sidecar.upstream.wire import Death, Remote, Wire
 
 _FIRST_WORDS = frozenset({"initialize", "server/discover"})
 _LISTEN = "subscriptions/listen"
@@ -28,23 +28,23 @@ Id = int | str
 class Conversation(ABC):
     """The requests under way in one child. Each era routes messages and restores answers in its own way."""
 
-    def __init__(self, command: Command, answer_timeout_s: float | None, ended: Callable[[], None]) -> None:
-        self._command = command
+    def __init__(self, remote: Remote, answer_timeout_s: float | None, ended: Callable[[], None]) -> None:
+        self._remote = remote
         self._answer_timeout_s = answer_timeout_s
         self._ended = ended
         self._calls: dict[Id, Call] = {}
-        self._child: Child | None = None
+        self._wire: Wire | None = None
         self.last_used = monotonic()
         self.has_answered = False
 
     async def start(self) -> None:
-        """Starts the child. Raises: Unreachable."""
-        self._child = await Child.start(self._command, self)
+        """Opens the way to the server. Raises: Unreachable."""
+        self._wire = await self._remote.open(self)
 
     async def close(self) -> None:
         """Ends the child and whatever it started; requests under way fail."""
-        if self._child is not None:
-            await self._child.close()
+        if self._wire is not None:
+            await self._wire.close()
 
     @property
     def is_busy(self) -> bool:
@@ -54,10 +54,10 @@ class Conversation(ABC):
     async def tell(self, message: bytes) -> None:
         """Writes a message that has no answer. Raises: Unreachable, also when the child does not read in time."""
         self.last_used = monotonic()
-        assert self._child is not None
+        assert self._wire is not None
         try:
             async with asyncio.timeout(self._answer_timeout_s):
-                await self._child.write(message)
+                await self._wire.write(message)
         except TimeoutError as error:
             raise Unreachable("The MCP server does not read its input.") from error
 
@@ -115,7 +115,7 @@ class Conversation(ABC):
 
     def overlong(self, line: Overlong) -> None:
         """Fails the request that a line past the limit seems to have answered."""
-        self._condemn(line.head + line.tail, f"more than {self._command.max_line_bytes} bytes in one message")
+        self._condemn(line.head + line.tail, f"more than {self._remote.max_line_bytes} bytes in one message")
 
     def died(self, death: Death) -> None:
         """Fails what is under way; a listener's stream just ends."""
@@ -127,7 +127,7 @@ class Conversation(ABC):
     def _answer(self, line: bytes, message: Message) -> None:
         call = None if message.id is None else self._calls.get(message.id)
         if call is None or message.id is None:
-            journal.info("server_late_answer", server=self._command.name)
+            journal.info("server_late_answer", server=self._remote.name)
         else:
             letter = Letter(self._restored(line, message, call), last=True)
             del self._calls[message.id]
@@ -141,19 +141,19 @@ class Conversation(ABC):
             self._junk(line)
 
     def _junk(self, line: bytes) -> None:
-        journal.warning("server_junk_on_stdout", server=self._command.name, bytes=len(line))
+        journal.warning("server_junk_on_stdout", server=self._remote.name, bytes=len(line))
 
     def _condemn(self, fragment: bytes, fault: str) -> None:
         """Fails the request whose id stands in the fragment; when it is not clear which, all that are under way."""
-        journal.warning("server_message_dropped", server=self._command.name, fault=fault)
+        journal.warning("server_message_dropped", server=self._remote.name, fault=fault)
         suspects = self._calls.keys() & _ids(fragment)
         for key in suspects if len(suspects) == 1 else list(self._calls):
             self._calls.pop(key).mailbox.close(Broken(f"The MCP server sent {fault}."))
 
     def _say(self, message: bytes) -> None:
         """Tells the server something that it need not hear: nobody waits for it to be written."""
-        if self._child is not None:
-            self._child.write_soon(message)
+        if self._wire is not None:
+            self._wire.write_soon(message)
 
     def _restored(self, line: bytes, _message: Message, _call: Call) -> bytes:
         """The answer in the ids of the client that asked."""

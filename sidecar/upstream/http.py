@@ -5,13 +5,13 @@ Source: mcp-gateway.md G18, G19, G22, G25, G48, G51–G53.
 
 import ssl
 from collections.abc import AsyncGenerator, Callable
-from urllib.parse import urlsplit
 
 from sidecar.core import sse
 from sidecar.core.headers import RESPONSE
-from sidecar.errors import Broken, SettingsError
-from sidecar.http1 import Client, Origin, Response
+from sidecar.errors import Broken
+from sidecar.http1 import Client, Response
 from sidecar.ports import Event, Headers, Outgoing, Reply
+from sidecar.upstream.address import Address
 
 _SESSION = b"mcp-session-id"
 _UNCODED = {b"content-encoding": b"identity", b"transfer-encoding": b"chunked"}
@@ -36,22 +36,9 @@ class HttpUpstream:
         answer_limit_bytes: int = 64 * 1024 * 1024,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        try:
-            parts = urlsplit(url)
-            given_port, host = parts.port, parts.netloc.encode("idna").decode()
-        except ValueError as error:
-            raise SettingsError("The upstream URL is not a URL.") from error
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingsError("The upstream URL is not an http or https URL.")
-        if parts.username or parts.password:
-            raise SettingsError("The upstream URL holds a user name or password.", hint="Give it as a header instead.")
-        secure = parts.scheme == "https"
-        port = given_port or (443 if secure else 80)
-        context = (tls or ssl.create_default_context()) if secure else None
-        self._http = Client(Origin(parts.hostname, port, context), connect_timeout_s=connect_timeout_s)
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        common = f" {target} HTTP/1.1\r\nhost: {host}\r\naccept-encoding: identity\r\n"
-        self._post, self._get, self._delete = ((verb + common).encode() for verb in ("POST", "GET", "DELETE"))
+        address = Address.of(url, tls)
+        self._http = Client(address.origin, connect_timeout_s=connect_timeout_s)
+        self._post, self._get, self._delete = (address.head(verb) for verb in ("POST", "GET", "DELETE"))
         self._credentials = credentials
         self._first_byte_s = first_byte_s
         self._idle_s = idle_s

@@ -8,9 +8,9 @@ from sidecar.core import denial, splice
 from sidecar.ports import Outgoing, Reply
 from sidecar.upstream import journal
 from sidecar.upstream.calls import EVENT_STREAM, JSON, Call, Message, Stream
-from sidecar.upstream.child import Command, Death
 from sidecar.upstream.conversation import Conversation, Id
 from sidecar.upstream.mailbox import Letter, Mailbox
+from sidecar.upstream.wire import Death, Remote
 
 _PROGRESS = "notifications/progress"
 
@@ -22,8 +22,8 @@ class Session(Conversation):
     request, and between requests it is kept. Progress stays with the request that asked for it.
     """
 
-    def __init__(self, command: Command, answer_timeout_s: float | None, ended: Callable[[], None]) -> None:
-        super().__init__(command, answer_timeout_s, ended)
+    def __init__(self, remote: Remote, answer_timeout_s: float | None, ended: Callable[[], None]) -> None:
+        super().__init__(remote, answer_timeout_s, ended)
         self._outbox = Mailbox()
         self._listener: int | None = None
 
@@ -63,7 +63,7 @@ class Session(Conversation):
         mailbox = self._outbox if call is None else call.mailbox
         if mailbox.put(Letter(line, droppable=droppable)):
             return
-        journal.warning("server_message_dropped", server=self._command.name, fault="nobody reads")
+        journal.warning("server_message_dropped", server=self._remote.name, fault="nobody reads")
         if not droppable:
             self._say(denial.error(msgspec.json.encode(message.id), -32603, "Nobody listens to this session."))
 

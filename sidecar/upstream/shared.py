@@ -9,9 +9,9 @@ from sidecar.core import denial, splice
 from sidecar.ports import Outgoing, Reply
 from sidecar.upstream import journal
 from sidecar.upstream.calls import Call, Message
-from sidecar.upstream.child import Command
 from sidecar.upstream.conversation import Conversation, Id
 from sidecar.upstream.mailbox import Letter
+from sidecar.upstream.wire import Remote
 
 SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 _LISTEN = "subscriptions/listen"
@@ -27,9 +27,9 @@ class Shared(Conversation):
     """
 
     def __init__(
-        self, command: Command, answer_timeout_s: float | None, ended: Callable[[], None], *, sole_client: bool
+        self, remote: Remote, answer_timeout_s: float | None, ended: Callable[[], None], *, sole_client: bool
     ) -> None:
-        super().__init__(command, answer_timeout_s, ended)
+        super().__init__(remote, answer_timeout_s, ended)
         self._sole_client = sole_client
         self._ids = count(1)
 
@@ -64,7 +64,7 @@ class Shared(Conversation):
         if call is None and self._sole_client and self._calls:
             call = next(reversed(self._calls.values()))
         if call is None or not call.mailbox.put(Letter(ours, last=last, droppable=True)):
-            journal.info("server_message_dropped", server=self._command.name, fault="belongs to no request")
+            journal.info("server_message_dropped", server=self._remote.name, fault="belongs to no request")
 
     def _owner(self, line: bytes, message: Message) -> tuple[Call | None, bytes, bool]:
         """The request a notification belongs to, the notification in its client's ids, and whether it ends it."""
@@ -89,7 +89,7 @@ class Shared(Conversation):
 
     def _refuse(self, server_id: Id) -> None:
         """The modern era has no requests toward the client."""
-        journal.warning("server_message_dropped", server=self._command.name, fault="a request to the client")
+        journal.warning("server_message_dropped", server=self._remote.name, fault="a request to the client")
         self._say(denial.error(msgspec.json.encode(server_id), -32601, "Servers of this revision send no requests."))
 
     def _restored(self, line: bytes, message: Message, call: Call) -> bytes:

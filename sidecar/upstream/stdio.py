@@ -4,32 +4,24 @@ The two eras never share a child: a server may lock itself to the era of its fir
 """
 
 import asyncio
-import secrets
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from time import monotonic
-from typing import Any
 
-import msgspec
-
-from sidecar.core import denial, splice
 from sidecar.errors import Unreachable
-from sidecar.ports import Headers, Outgoing, Reply
-from sidecar.upstream.calls import JSON
+from sidecar.ports import Outgoing, Reply
 from sidecar.upstream.child import MAX_LINE_BYTES, Command
 from sidecar.upstream.conversation import Conversation
-from sidecar.upstream.session import Session
+from sidecar.upstream.sessions import SessionUpstream, refusal
 from sidecar.upstream.shared import Shared
 
-SESSION_HEADER = b"mcp-session-id"
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 
 
-class StdioUpstream:
-    """The port `Upstream` over a command.
+class StdioUpstream(SessionUpstream):
+    """The port `Upstream` over a command: a child for each session, and one for all of the modern era.
 
-    `answer_timeout_s` bounds the wait for each message of an answer (None: no bound). A child without traffic,
-    requests and listener for `idle_s` is ended. `sole_client`: whoever sends is one and the same client.
+    `sole_client`: whoever sends is one and the same client.
     """
 
     def __init__(
@@ -47,90 +39,28 @@ class StdioUpstream:
         sole_client: bool = False,
         withhold: Collection[str] = (),
     ) -> None:
-        self._command = Command(tuple(command), env or {}, cwd, name, withhold, max_line_bytes, grace_s)
-        self._answer_timeout_s = answer_timeout_s
-        self._idle_s = idle_s
-        self._max_children = max_children
+        remote = Command(tuple(command), env or {}, cwd, name, withhold, max_line_bytes, grace_s)
+        super().__init__(remote, answer_timeout_s=answer_timeout_s, idle_s=idle_s, max_sessions=max_children)
         self._sole_client = sole_client
-        self._sessions: dict[str, Session] = {}
         self._shared: asyncio.Task[Shared] | None = None
         self._failures = 0
         self._not_before = 0.0
-        self._closing: set[asyncio.Task[None]] = set()
-        self._sweep: asyncio.TimerHandle | None = None
-        self._is_closed = False
 
     async def send(self, message: Outgoing) -> Reply:
         """Forwards one message. Raises: Unreachable (nothing was written), TimedOut, Broken."""
-        if self._is_closed:
-            raise Unreachable("The gateway is stopping.")
-        if message.modern:
-            if message.method is None:
-                return _refusal(message, 400, "A client of this revision sends no answers.")
-            if message.method == "initialize":  # it would lock the child that all share to the other era
-                return _refusal(message, 404, "This revision has no initialize.", rpc_code=-32601)
-            return await (await self._modern()).send(message)
-        if message.session is None:
-            if message.method != "initialize" or message.id is None:
-                return _refusal(message, 400, "A session id is needed; initialize first.")
-            return await self._initialize(message)
-        session = self._sessions.get(message.session)
-        if session is None:
-            return _refusal(message, 404, "No such session; initialize again.")
-        return await session.send(message)
-
-    async def listen(self, headers: Headers, session: str | None) -> Reply:  # noqa: ARG002 (as in the port)
-        """The stream of what the session's server says on its own; ends with the session."""
-        found = None if session is None else self._sessions.get(session)
-        return _no_session(session) if found is None else found.listen()
-
-    async def end(self, headers: Headers, session: str | None) -> Reply:  # noqa: ARG002 (as in the port)
-        """Ends a session; its processes go in the background."""
-        found = None if session is None else self._sessions.pop(session, None)
-        if found is None:
-            return _no_session(session)
-        self._later(found.close())
-        return Reply(204, body=b"")
+        if not message.modern or self._is_closed:
+            return await super().send(message)
+        if message.method is None:
+            return refusal(message, 400, "A client of this revision sends no answers.")
+        if message.method == "initialize":  # it would lock the child that all share to the other era
+            return refusal(message, 404, "This revision has no initialize.", rpc_code=-32601)
+        return await (await self._modern()).send(message)
 
     async def close(self) -> None:
         """Ends all children and what they started. Requests under way fail."""
-        self._is_closed = True
-        if self._sweep is not None:
-            self._sweep.cancel()
-        for session in list(self._sessions.values()):
-            self._later(session.close())
         if self._shared is not None:
             self._later(self._close_shared(self._shared))
-        while self._closing:
-            await asyncio.wait(self._closing)
-
-    async def _initialize(self, message: Outgoing) -> Reply:
-        if len(self._sessions) >= self._max_children:
-            text = f"The limit of {self._max_children} sessions is reached; end one first."
-            return _refusal(message, 503, text, rpc_code=-32603)
-        session_id = secrets.token_urlsafe(24)
-        session = Session(self._command, self._answer_timeout_s, lambda: self._ended(session_id))
-        self._sessions[session_id] = session
-        try:
-            await session.start()
-            reply = await session.send(message)
-        except BaseException:
-            self._drop(session_id, session)
-            raise
-        if splice.get(reply.body or b"", "result") is None:
-            self._drop(session_id, session)
-            return reply
-        self._watch_idle()
-        return Reply(reply.status, (*reply.headers, (SESSION_HEADER, session_id.encode())), body=reply.body)
-
-    def _drop(self, session_id: str, session: Session) -> None:
-        self._sessions.pop(session_id, None)
-        self._later(session.close())
-
-    def _ended(self, session_id: str) -> None:
-        session = self._sessions.pop(session_id, None)
-        if session is not None:
-            self._later(session.close())
+        await super().close()
 
     async def _modern(self) -> Shared:
         if self._shared is None:
@@ -143,7 +73,7 @@ class StdioUpstream:
 
     async def _start_shared(self) -> Shared:
         shared = Shared(
-            self._command,
+            self._remote,
             self._answer_timeout_s,
             lambda: self._shared_ended(shared),
             sole_client=self._sole_client,
@@ -176,37 +106,8 @@ class StdioUpstream:
         if not starting.cancelled() and starting.exception() is None:
             await starting.result().close()
 
-    def _conversations(self) -> list[Conversation]:
-        found: list[Conversation] = list(self._sessions.values())
+    def _conversations(self) -> Sequence[Conversation]:
         shared = self._shared
-        if shared is not None and shared.done() and not shared.cancelled() and shared.exception() is None:
-            found.append(shared.result())
-        return found
-
-    def _watch_idle(self) -> None:
-        if self._sweep is None and not self._is_closed:
-            self._sweep = asyncio.get_running_loop().call_later(self._idle_s / 4, self._end_idle)
-
-    def _end_idle(self) -> None:
-        self._sweep = None
-        for conversation in self._conversations():
-            if not conversation.is_busy and monotonic() - conversation.last_used >= self._idle_s:
-                self._later(conversation.close())
-        if self._conversations():
-            self._watch_idle()
-
-    def _later(self, closing: Coroutine[Any, Any, None]) -> None:
-        """Closes in the background: a client that ends a session need not wait for the process to go."""
-        task = asyncio.get_running_loop().create_task(closing)
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
-
-
-def _refusal(message: Outgoing, status: int, text: str, *, rpc_code: int = -32600) -> Reply:
-    return Reply(status, JSON, body=denial.error(msgspec.json.encode(message.id), rpc_code, text))
-
-
-def _no_session(session: str | None) -> Reply:
-    if session is None:
-        return Reply(400, JSON, body=denial.error(b"null", -32600, "A session id is needed; initialize first."))
-    return Reply(404, JSON, body=denial.error(b"null", -32600, "No such session; initialize again."))
+        if shared is None or not shared.done() or shared.cancelled() or shared.exception() is not None:
+            return super()._conversations()
+        return [*super()._conversations(), shared.result()]

@@ -143,7 +143,7 @@ def own_opa(opa_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGATE_OPA", str(opa_path))
 
 
-PAIRS = ["http-http", "stdio-stdio", "http-stdio", "stdio-http"]
+PAIRS = ["http-http", "stdio-stdio", "http-stdio", "stdio-http", "http-sse", "stdio-sse"]
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])

@@ -142,6 +142,7 @@ def test_load_bad_file_tells_the_place_and_what_is_wrong(
         ("{command: [1]}", "servers.a.command.0: must be text (put it in quotes)"),
         ("{command: ['']}", "servers.a.command.0: must not be empty"),
         ("{command: [x], headers: {A: b}}", "servers.a.headers: are sent to a url; a command takes env"),
+        ("{command: [x], transport: sse}", "servers.a.transport: is for a url; a command is spoken to over stdio"),
         ("{url: 'http://h', env: {A: b}}", "servers.a.env: is for a command; a url takes headers"),
         ("{url: 'http://h', cwd: x}", "servers.a.cwd: is for a command; a url takes headers"),
         ('{command: ["a\\0b"]}', "servers.a.command.0: is not what belongs here"),
