@@ -1,10 +1,10 @@
-"""Event-stream bytes ↔ events, as they arrive. Event ids pass as they came; data is not read here.
+"""Event-stream bytes ↔ events, as they arrive. Data is not read here.
 
 Source: WHATWG HTML, Server-sent events, section 9.2; mcp-gateway.md G22.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -15,6 +15,7 @@ DEFAULT_LIMIT_BYTES = 16 * 1024 * 1024
 _line_end = re.compile(rb"\r\n|\n|\r")
 _ends_line_elsewhere = re.compile(rb"[\0\x0b\x0c\x1c-\x1e]|\xc2\x85|\xe2\x80[\xa8\xa9]").search
 _RETRY_DIGITS = 10
+_id_line = re.compile(rb"(\A(?:\xef\xbb\xbf)?|[\r\n])id: ?+([^\r\n]+)")
 _BOM = b"\xef\xbb\xbf"
 _FIELDS = frozenset((b"", b"id", b"event", b"retry"))
 
@@ -112,6 +113,13 @@ class Place:
                 self.last_id = value or None
             elif name == b"retry" and value.isdigit() and len(value) < _RETRY_DIGITS:
                 self.retry_s = int(value) / 1000
+
+
+def renamed(raw: bytes, rename: Callable[[bytes], bytes]) -> bytes:
+    """An event with each id in it replaced; one that is empty, and so says that there is none, stays."""
+    if b"id:" not in raw:
+        return raw
+    return _id_line.sub(lambda found: b"%bid: %b" % (found[1], rename(found[2])), raw)
 
 
 def encode(data: bytes) -> bytes:

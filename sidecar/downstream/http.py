@@ -19,9 +19,10 @@ from sidecar.downstream.sessions import Sessions
 from sidecar.errors import SidecarError, StoreError
 from sidecar.exchange import Exchange
 from sidecar.judgement import Caller
-from sidecar.ports import AuditLog, Clock, Event, Grant, Reply
+from sidecar.ports import AuditLog, Clock, Event, Grant, Headers, Reply
 
 _SESSION = b"mcp-session-id"
+_PLACE = b"last-event-id"
 _JSON = (b"content-type", b"application/json")
 _EVENT_STREAM = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
 _ASKERS = 10_000
@@ -72,6 +73,8 @@ class Gateway:
         if forwarded is None:
             self._guard.form(head.method, headers)
             forwarded = forwardable(headers)
+            if head.method != "GET":
+                forwarded = [pair for pair in forwarded if pair[0] != _PLACE]
         head.forwarded = forwarded
         self._guard.length(head.length)
         if fault is None:
@@ -101,7 +104,12 @@ class Gateway:
         await self._send(await exchange.handle(body, caller, head.headers, head.forwarded or ()), caller, writer)
 
     async def _get(self, exchange: Exchange, caller: Caller, head: Head, _body: bytes, writer: Writer) -> None:
-        await self._send(await exchange.listen(caller, head.forwarded or ()), caller, writer)
+        try:
+            forwarded = self._resuming(head, caller)
+        except RequestRefused as error:
+            await writer.write(*self.refuse(head, error))
+            return
+        await self._send(await exchange.listen(caller, forwarded), caller, writer)
 
     async def _delete(self, exchange: Exchange, caller: Caller, head: Head, _body: bytes, writer: Writer) -> None:
         await self._send(await exchange.end(caller, head.forwarded or ()), caller, writer)
@@ -117,6 +125,17 @@ class Gateway:
     ) -> None:
         await self._send(exchange.unjudged(body, caller, headers, fault), caller, writer)
 
+    def _resuming(self, head: Head, caller: Caller) -> Headers:
+        """What goes on of a GET's headers. Raises: RequestRefused (an event id that was never given to this caller)."""
+        forwarded = head.forwarded or ()
+        given = head.headers.get(_PLACE)
+        if given is None:
+            return forwarded
+        place = self._sessions.unwrap_event(given[0], caller.grant.id, caller.session) if len(given) == 1 else None
+        if place is None:
+            raise RequestRefused(400, "This Last-Event-ID was not given to this session.")
+        return [*(pair for pair in forwarded if pair[0] != _PLACE), (_PLACE, place)]
+
     def _send(self, reply: Reply, caller: Caller, writer: Writer) -> Awaitable[None]:
         headers = [
             (name, self._sessions.wrap(value.decode("latin-1"), caller.grant.id).encode("latin-1"))
@@ -125,11 +144,28 @@ class Gateway:
             for name, value in reply.headers
         ]
         if reply.events is not None:
+            session = caller.session or next(
+                (v.decode("latin-1") for name, v in reply.headers if name == _SESSION), None
+            )
             kept = [pair for pair in headers if pair[0] not in (b"content-type", b"x-accel-buffering")]
-            return writer.stream(reply.status, [*kept, *_EVENT_STREAM], _frames(reply.events))
+            return writer.stream(
+                reply.status, [*kept, *_EVENT_STREAM], self._frames(reply.events, caller.grant.id, session)
+            )
         if reply.chunks is not None:
             return writer.stream(reply.status, headers, reply.chunks)
         return writer.write(reply.status, headers, reply.body or b"")
+
+    async def _frames(
+        self, events: AsyncGenerator[Event, None], grant: str, session: str | None
+    ) -> AsyncGenerator[bytes, None]:
+        """Events as bytes, their ids bound to whom they are for."""
+
+        def rename(event_id: bytes) -> bytes:
+            return self._sessions.wrap_event(event_id, grant, session)
+
+        async with aclosing(events) as incoming:
+            async for event in incoming:
+                yield sse.encode(event.data) if event.raw is None else sse.renamed(event.raw, rename)
 
     def _known(self, headers: RequestHeaders, server: str) -> tuple[Grant, StoreError | None]:
         """Whose request it is; with an error, nobody knows: the store that holds the grants does not answer."""
@@ -173,9 +209,3 @@ class Gateway:
 
 
 _ANSWERS = {"POST": Gateway._post, "GET": Gateway._get, "DELETE": Gateway._delete}
-
-
-async def _frames(events: AsyncGenerator[Event, None]) -> AsyncGenerator[bytes, None]:
-    async with aclosing(events) as incoming:
-        async for event in incoming:
-            yield event.raw if event.raw is not None else sse.encode(event.data)

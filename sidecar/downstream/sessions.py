@@ -1,6 +1,6 @@
-"""Session ids bound to a grant: the client's id is the upstream's with a MAC before it. No table, no I/O.
+"""Session ids bound to a grant, event ids to a grant's session: each is the upstream's with a MAC before it.
 
-Source: mcp-gateway.md G21.
+No table, no I/O. Source: mcp-gateway.md G21, G26.
 """
 
 import hmac
@@ -27,6 +27,23 @@ class Sessions:
             return None
         return upstream_id
 
+    def wrap_event(self, upstream_id: bytes, grant: str, session: str | None) -> bytes:
+        """The event id for this grant's client in this session of the upstream's (None: outside of any)."""
+        return b"%b.%b" % (self._event_mac(upstream_id, grant, session), upstream_id)
+
+    def unwrap_event(self, client_id: bytes, grant: str, session: str | None) -> bytes | None:
+        """The upstream's event id, or None when it was never given to this grant in this session."""
+        mac, dot, upstream_id = client_id.partition(b".")
+        if not dot or not hmac.compare_digest(mac, self._event_mac(upstream_id, grant, session)):
+            return None
+        return upstream_id
+
     def _mac(self, upstream_id: str, grant: str) -> str:
-        text = f"{len(grant)}:{grant}:{upstream_id}".encode()
-        return urlsafe_b64encode(hmac.digest(self._key, text, sha256)).decode()[:_MAC_CHARACTERS]
+        return self._digest(f"{len(grant)}:{grant}:{upstream_id}".encode()).decode()
+
+    def _event_mac(self, upstream_id: bytes, grant: str, session: str | None) -> bytes:
+        place = "" if session is None else f"{len(session)}:{session}"
+        return self._digest(f"event:{len(grant)}:{grant}:{place}:".encode() + upstream_id)
+
+    def _digest(self, text: bytes) -> bytes:
+        return urlsafe_b64encode(hmac.digest(self._key, text, sha256))[:_MAC_CHARACTERS]

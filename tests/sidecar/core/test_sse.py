@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.sse import Decoder, Place, SseEvent, encode
+from sidecar.core.sse import Decoder, Place, SseEvent, encode, renamed
 from sidecar.errors import Broken
 
 STREAM = b'id: 1\ndata:\n\n: keep-alive\n\nevent: message\nid: 2\ndata: {"a":1}\nretry: 5\n\n'
@@ -183,3 +183,17 @@ def test_place_is_the_last_id_and_the_last_wait(events: list[bytes], last_id: by
     for raw in events:
         place.note(raw)
     assert (place.last_id, place.retry_s) == (last_id, retry_s)
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"data: x\n\n", b"data: x\n\n"),
+        (b"id: 7\ndata: id: 8\n\n", b"id: <7>\ndata: id: 8\n\n"),
+        (b"\xef\xbb\xbfid:7\r\ndata: x\r\rid: 8\r\r", b"\xef\xbb\xbfid: <7>\r\ndata: x\r\rid: <8>\r\r"),
+        (b"id:\nid: \nid\n\n", b"id:\nid: \nid\n\n"),
+        (b"id:  7\n\n", b"id: < 7>\n\n"),
+    ],
+)
+def test_renamed_event_has_other_ids_and_is_the_same_else(raw: bytes, expected: bytes) -> None:
+    assert renamed(raw, lambda event_id: b"<%b>" % event_id) == expected

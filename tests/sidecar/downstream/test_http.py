@@ -181,6 +181,10 @@ def wrapped(session: str, grant: str = "g") -> str:
     return Sessions(KEY).wrap(session, grant)
 
 
+def place(event: bytes, session: str | None, grant: str = "g") -> str:
+    return Sessions(KEY).wrap_event(event, grant, session).decode()
+
+
 def told(response: httpx.Response) -> str:
     """The message of a JSON-RPC error that answers no request in particular."""
     body = response.json()
@@ -426,17 +430,61 @@ async def test_get_relays_the_servers_stream_filtered() -> None:
         Reply(200, ((b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")), events=events())
     ]
     async with serving(desk) as client:
-        headers = {**HEADERS, "last-event-id": "0", "mcp-session-id": wrapped("up")}
+        headers = {**HEADERS, "last-event-id": place(b"0", "up"), "mcp-session-id": wrapped("up")}
         response = await client.get("/mcp/s", headers=headers)
     assert response.headers["content-type"] == "text/event-stream"
     assert response.headers["x-accel-buffering"] == "no"
     assert response.headers["cache-control"] == "no-store"
     assert response.content == (
-        b'id: 1\ndata:\n\nid: 2\ndata: {"jsonrpc":"2.0","id":5,"result":{"tools":[{"name":"open"}]}}\n\n'
+        b"id: " + place(b"1", "up").encode() + b"\ndata:\n\nid: " + place(b"2", "up").encode() + b"\n"
+        b'data: {"jsonrpc":"2.0","id":5,"result":{"tools":[{"name":"open"}]}}\n\n'
         b"data: " + PROGRESS + b"\n\n"
     )
     assert desk.upstream.seen[0][0][b"last-event-id"] == b"0"
     assert desk.upstream.seen[0][1] == "up"
+
+
+@pytest.mark.parametrize(
+    ("given", "session"),
+    [
+        (["7"], "up"),
+        ([place(b"7", "up", "h")], "up"),
+        ([place(b"7", "other")], "up"),
+        ([place(b"7", None)], "up"),
+        ([place(b"7", "up")], None),
+        ([place(b"7", "up"), place(b"7", "up")], "up"),
+        ([""], "up"),
+    ],
+)
+async def test_get_from_an_event_of_another_grant_or_session_is_refused(given: list[str], session: str | None) -> None:
+    desk = Desk()
+    async with serving(desk) as client:
+        named = [] if session is None else [("mcp-session-id", wrapped(session))]
+        headers = [*HEADERS.items(), *named, *(("last-event-id", one) for one in given)]
+        response = await client.get("/mcp/s", headers=headers)
+    assert response.status_code == 400
+    assert "Last-Event-ID" in told(response)
+    assert desk.upstream.seen == []
+
+
+async def test_post_resumes_nothing() -> None:
+    desk = Desk()
+    async with serving(desk) as client:
+        headers = {**HEADERS, "last-event-id": place(b"7", None)}
+        await client.post("/mcp/s", content=b'{"jsonrpc":"2.0","id":1,"method":"ping"}', headers=headers)
+    assert b"last-event-id" not in desk.upstream.seen[0][0]
+
+
+async def test_post_that_opens_a_session_binds_its_events_to_it() -> None:
+    async def events() -> AsyncGenerator[Event, None]:
+        yield Event(RESULT, b"id: 1\ndata: " + RESULT + b"\n\n")
+
+    desk = Desk()
+    desk.upstream.replies = [Reply(200, ((b"mcp-session-id", b"up"),), events=events())]
+    async with serving(desk) as client:
+        body = b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}'
+        response = await client.post("/mcp/s", content=body, headers=HEADERS)
+    assert response.content.startswith(b"id: " + place(b"1", "up").encode() + b"\n")
 
 
 async def test_delete_ends_the_session() -> None:

@@ -42,3 +42,24 @@ def test_unwrap_under_another_key_gives_nothing() -> None:
 def test_wrap_lengths_are_told_apart() -> None:
     mac, _, _ = SESSIONS.wrap("b:c", "a").partition(".")
     assert SESSIONS.unwrap(f"{mac}.c", "a:b") is None
+
+
+@pytest.mark.parametrize("session", [None, "", "s"])
+@pytest.mark.parametrize("event", [b"1", b"a.b", b"", b"\xff"])
+def test_event_is_given_back_to_the_session_it_was_wrapped_for(event: bytes, session: str | None) -> None:
+    assert SESSIONS.unwrap_event(SESSIONS.wrap_event(event, "g", session), "g", session) == event
+
+
+@pytest.mark.parametrize(("grant", "session"), [("h", "s"), ("g", "t"), ("g", None), ("g", ""), ("g:1", "s")])
+def test_event_is_given_to_no_other_session(grant: str, session: str | None) -> None:
+    assert SESSIONS.unwrap_event(SESSIONS.wrap_event(b"1", "g", "s"), grant, session) is None
+
+
+def test_event_id_is_no_session_id_nor_the_other_way_round() -> None:
+    assert SESSIONS.unwrap(SESSIONS.wrap_event(b"1", "g", None).decode(), "g") is None
+    assert SESSIONS.unwrap_event(SESSIONS.wrap("1", "g").encode(), "g", None) is None
+
+
+@pytest.mark.parametrize("given", [b"", b"1", b".1", b"x.1", b"\xff.1"])
+def test_event_id_that_nobody_was_given_is_unwrapped_to_nothing(given: bytes) -> None:
+    assert SESSIONS.unwrap_event(given, "g", "s") is None
