@@ -27,7 +27,8 @@ class Outlet:
         """Sends a whole answer."""
         if self.transport is not None:
             self.request.begun = True
-            self.transport.write(whole(status, headers, body, self.request))
+            for part in whole(status, headers, body, self.request):
+                self.transport.write(part)
             if self._writable is not None:
                 await self._writable
 
@@ -61,7 +62,8 @@ class Outlet:
         """Sends this refusal, if any, of what is no whole request; then nothing more. What still comes is read."""
         if self.transport is not None:
             if refusal is not None:
-                self.transport.write(whole(*refusal, Request(NO_HEAD, is_1_1=False)))
+                for part in whole(*refusal, Request(NO_HEAD, is_1_1=False)):
+                    self.transport.write(part)
             with suppress(OSError):
                 self.transport.write_eof()
             self.transport.resume_reading()

@@ -19,6 +19,7 @@ FINAL = frozenset({400, 408, 413, 417})
 BODILESS = frozenset({204, 304})
 """The statuses of answers that have no body."""
 
+_LARGE_BYTES = 32 * 1024
 _CHUNKED = b"transfer-encoding: chunked\r\n"
 _STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
@@ -118,12 +119,14 @@ def path(target: bytes) -> str:
     return target.partition(b"?")[0].decode("latin-1")
 
 
-def whole(status: int, headers: Pairs, body: bytes, request: Request) -> bytes:
-    """The bytes of a whole answer."""
+def whole(status: int, headers: Pairs, body: bytes, request: Request) -> tuple[bytes, ...]:
+    """The bytes of a whole answer: in one piece, or two where joining them would copy much."""
     if status in BODILESS:
-        return _head(status, headers, b"", request)
+        return (_head(status, headers, b"", request),)
     head = _head(status, headers, b"content-length: %d\r\n" % len(body), request)
-    return head if request.head.method == "HEAD" else head + body
+    if request.head.method == "HEAD":
+        return (head,)
+    return (head + body,) if len(body) < _LARGE_BYTES else (head, body)
 
 
 def begin(status: int, headers: Pairs, request: Request) -> bytes:

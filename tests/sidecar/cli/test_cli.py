@@ -24,6 +24,7 @@ COMMANDS = (
     "build",
     "test",
     "coverage",
+    "diff",
     "explain",
     "status",
     "opa",

@@ -28,16 +28,23 @@ def test_path_is_what_was_sent_without_the_query(target: bytes, wanted: str) -> 
 
 def test_whole_says_its_length_and_whether_the_connection_stays() -> None:
     assert whole(418, [(b"a", b"b")], b"hello", request()) == (
-        b"HTTP/1.1 418 I'm a Teapot\r\na: b\r\ncontent-length: 5\r\n\r\nhello"
+        b"HTTP/1.1 418 I'm a Teapot\r\na: b\r\ncontent-length: 5\r\n\r\nhello",
     )
     assert whole(799, [], b"", request(is_1_1=False)) == (
-        b"HTTP/1.1 799 \r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        b"HTTP/1.1 799 \r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
     )
+
+
+def test_whole_of_a_long_body_is_not_copied() -> None:
+    body = b"x" * 100_000
+    head, rest = whole(200, [], body, request())
+    assert head == b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n"
+    assert rest is body
 
 
 def test_whole_has_no_body_where_there_must_be_none() -> None:
-    assert whole(200, [], b"hello", request("HEAD")).endswith(b"content-length: 5\r\n\r\n")
-    assert whole(204, [], b"hello", request()) == b"HTTP/1.1 204 No Content\r\n\r\n"
+    assert whole(200, [], b"hello", request("HEAD"))[0].endswith(b"content-length: 5\r\n\r\n")
+    assert whole(204, [], b"hello", request()) == (b"HTTP/1.1 204 No Content\r\n\r\n",)
 
 
 def test_begin_is_chunked_for_those_who_know() -> None:
