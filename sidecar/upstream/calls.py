@@ -44,12 +44,17 @@ def read(line: bytes) -> Message | None:
 class Call:
     """One request under way: what of it was the client's own, how far it got, and what came back.
 
-    `written`: the server may know of it. `streaming`: its first message has been passed on.
+    `written`: the server may know of it. `streaming`: its first message has been passed on. `resumable`: its client
+    can take up a stream again; `deserted`: it went away from one, and may come back.
     """
 
-    __slots__ = ("id_raw", "mailbox", "method", "status", "streaming", "token_raw", "written")
+    # fmt: off
+    __slots__ = (
+        "deserted", "id_raw", "mailbox", "method", "resumable", "status", "streaming", "token_raw", "written",
+    )
+    # fmt: on
 
-    def __init__(self, method: str, id_raw: bytes, token_raw: bytes | None = None) -> None:
+    def __init__(self, method: str, id_raw: bytes, token_raw: bytes | None = None, *, resumable: bool = False) -> None:
         self.method = method
         self.id_raw = id_raw
         self.token_raw = token_raw
@@ -57,12 +62,14 @@ class Call:
         self.status = 200
         self.written = False
         self.streaming = False
+        self.resumable = resumable
+        self.deserted: object | None = None
 
-    async def next(self, timeout_s: float | None) -> Letter | None:
+    async def next(self, timeout_s: float | None, reader: int = 0) -> Letter | None:
         """What comes next for it, or None at the end. Raises: TimedOut, Broken, Unreachable."""
         try:
             async with asyncio.timeout(timeout_s):
-                return await self.mailbox.take()
+                return await self.mailbox.take(reader)
         except TimeoutError as error:
             raise TimedOut(f"The MCP server did not answer within {timeout_s:g} s.") from error
 
@@ -94,7 +101,7 @@ class Stream(AsyncGenerator[Event, None]):
             self._is_open = False
         if letter is None:
             raise StopAsyncIteration
-        return Event(letter.line)
+        return Event(letter.line, letter.raw)
 
     async def athrow(
         self,

@@ -78,10 +78,12 @@ class Conversation(ABC):
         if first.last:
             return Reply(call.status, JSON, body=first.line)
         call.streaming = True
+        return Reply(200, EVENT_STREAM, events=self._stream(key, call, first))
+
+    def _stream(self, key: Id, call: Call, first: Letter) -> Stream:
+        """What is said about a request, from its first message on."""
         limit_s = None if call.method == _LISTEN else self._answer_timeout_s
-        return Reply(
-            200, EVENT_STREAM, events=Stream(lambda: call.next(limit_s), lambda error: self._leave(key, error), first)
-        )
+        return Stream(lambda: call.next(limit_s), lambda error: self._leave(key, error), first)
 
     def _leave(self, key: Id, error: BaseException) -> None:
         """Nobody waits for this request any more; the server is told if it may still work on it."""

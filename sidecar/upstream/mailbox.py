@@ -10,25 +10,32 @@ MAX_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One message. `last`: nothing follows it. `droppable`: it may be lost when the mailbox is full."""
+    """One message. `last`: nothing follows it. `droppable`: it may be lost when the mailbox is full.
+
+    `raw` is the event it travels in, where that is more than the message.
+    """
 
     line: bytes
     last: bool = False
     droppable: bool = False
+    raw: bytes | None = None
 
 
 class Mailbox:
-    """Holds letters until they are taken, by one reader at a time. When it is full, the oldest droppable ones go."""
+    """Holds letters until they are taken, by one reader at a time. When it is full, the oldest droppable ones go.
+
+    `has_ended`: nothing more is let in.
+    """
 
     def __init__(self, max_messages: int = MAX_MESSAGES, max_bytes: int = MAX_BYTES) -> None:
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._letters: deque[Letter] = deque()
-        self._held_bytes = 0
+        self.held_bytes = 0
         self._waiting: asyncio.Future[None] | None = None
         self._reader = 0
         self._end: BaseException | None = None
-        self._ended = False
+        self.has_ended = False
         self.dropped = 0
 
     def attach(self) -> int:
@@ -39,21 +46,21 @@ class Mailbox:
 
     def put(self, letter: Letter) -> bool:
         """Whether the letter was taken in. A last one always is; a full mailbox refuses what it may not drop."""
-        if self._ended:
+        if self.has_ended:
             return False
         if not letter.last and not self._has_room_for(letter):
             self.dropped += letter.droppable
             return False
         self._letters.append(letter)
-        self._held_bytes += len(letter.line)
-        self._ended = letter.last
+        self.held_bytes += len(letter.line)
+        self.has_ended = letter.last
         self._wake()
         return True
 
     def close(self, error: BaseException | None = None) -> None:
         """Lets nothing more in. The reader gets what is held, and then `error`, or the end."""
-        if not self._ended:
-            self._ended = True
+        if not self.has_ended:
+            self.has_ended = True
             self._end = error
             self._wake()
 
@@ -65,11 +72,11 @@ class Mailbox:
         while reader == self._reader:
             if self._letters:
                 letter = self._letters.popleft()
-                self._held_bytes -= len(letter.line)
+                self.held_bytes -= len(letter.line)
                 return letter
             if self._end is not None:
                 raise self._end
-            if self._ended:
+            if self.has_ended:
                 return None
             self._waiting = asyncio.get_running_loop().create_future()
             await self._waiting
@@ -85,9 +92,9 @@ class Mailbox:
             if oldest is None:
                 return False
             self._letters.remove(oldest)
-            self._held_bytes -= len(oldest.line)
+            self.held_bytes -= len(oldest.line)
             self.dropped += 1
         return True
 
     def _is_full_with(self, letter: Letter) -> bool:
-        return len(self._letters) >= self._max_messages or self._held_bytes + len(letter.line) > self._max_bytes
+        return len(self._letters) >= self._max_messages or self.held_bytes + len(letter.line) > self._max_bytes

@@ -1,15 +1,18 @@
 """The handshake era over stdio: one child for one session, its messages as they are. Source: mcp-gateway.md G40."""
 
+import asyncio
 from collections.abc import Callable
 
 import msgspec
 
 from sidecar.core import denial, splice
-from sidecar.ports import Outgoing, Reply
-from sidecar.upstream import journal
+from sidecar.errors import Broken, TimedOut, UpstreamError
+from sidecar.ports import Headers, Outgoing, Reply
+from sidecar.upstream import journal, resumption
 from sidecar.upstream.calls import EVENT_STREAM, JSON, Call, Message, Stream
 from sidecar.upstream.conversation import Conversation, Id
 from sidecar.upstream.mailbox import Letter, Mailbox
+from sidecar.upstream.resumption import Track, Tracks
 from sidecar.upstream.wire import Death, Remote
 
 _PROGRESS = "notifications/progress"
@@ -19,18 +22,20 @@ class Session(Conversation):
     """A child that serves one client.
 
     What the server says on its own goes to the listener; as long as there is none, to the stream of the newest
-    request, and between requests it is kept. Progress stays with the request that asked for it.
+    request, and between requests it is kept. Progress stays with the request that asked for it. A client that went
+    away from a stream may take it up again, if its revision knows how.
     """
 
     def __init__(self, remote: Remote, answer_timeout_s: float | None, ended: Callable[[], None]) -> None:
         super().__init__(remote, answer_timeout_s, ended)
         self._outbox = Mailbox()
+        self._tracks = Tracks()
         self._listener: int | None = None
 
     @property
     def is_busy(self) -> bool:
-        """Whether a request is under way or a client listens."""
-        return super().is_busy or self._listener is not None
+        """Whether somebody waits for a request, or listens."""
+        return self._listener is not None or any(call.deserted is None for call in self._calls.values())
 
     async def send(self, message: Outgoing) -> Reply:
         """The answer to a request; 202 for anything else. Raises: UpstreamError."""
@@ -41,10 +46,17 @@ class Session(Conversation):
         if message.id in self._calls:
             return Reply(400, JSON, body=denial.error(id_raw, -32600, "This request id is already under way."))
         token_raw = splice.get(message.raw, "params", "_meta", "progressToken")
-        return await self.ask(message.id, Call(message.method, id_raw, token_raw), message.raw)
+        call = Call(message.method, id_raw, token_raw, resumable=resumption.is_known_to(message.headers))
+        return await self.ask(message.id, call, message.raw)
 
-    def listen(self) -> Reply:
-        """The stream of what the server says on its own. A second listener takes the place of the first."""
+    def listen(self, headers: Headers) -> Reply:
+        """The stream of what the server says on its own, or the rest of the one that the client names.
+
+        A second listener takes the place of the first.
+        """
+        named = self._tracks.named(headers)
+        if named is not None:
+            return Reply(200, EVENT_STREAM, events=self._follow(*named))
         reader = self._listener = self._outbox.attach()
 
         def leave(_error: BaseException) -> None:
@@ -52,6 +64,44 @@ class Session(Conversation):
                 self._listener = None
 
         return Reply(200, EVENT_STREAM, events=Stream(lambda: self._outbox.take(reader), leave))
+
+    def _stream(self, key: Id, call: Call, first: Letter) -> Stream:
+        return self._follow(self._tracks.begin(call, first)) if call.resumable else super()._stream(key, call, first)
+
+    def _follow(self, track: Track, after: int = -1) -> Stream:
+        track.call.deserted = None
+        take = track.follow(after, self._answer_timeout_s)
+        reader = track.reader
+
+        def leave(error: BaseException) -> None:
+            if track.reader == reader:
+                self._left(track.call, error)
+
+        return Stream(take, leave)
+
+    def _left(self, call: Call, error: BaseException) -> None:
+        """A client that hangs up may come back, for as long as it might have waited."""
+        key = next((key for key, known in self._calls.items() if known is call), None)
+        if key is None:
+            return
+        if isinstance(error, UpstreamError):
+            self._give_up(key, call, error)
+            return
+        desertion = call.deserted = object()
+        deserted = [key for key, known in self._calls.items() if known.deserted is not None]
+        if len(deserted) > resumption.KEPT_STREAMS:
+            self._give_up(deserted[0], self._calls[deserted[0]], Broken("Too many streams were left."))
+
+        def forget() -> None:
+            if call.deserted is desertion and self._calls.get(key) is call:
+                self._give_up(key, call, TimedOut("The client did not come back."))
+
+        if self._answer_timeout_s is not None:
+            asyncio.get_running_loop().call_later(self._answer_timeout_s, forget)
+
+    def _give_up(self, key: Id, call: Call, error: UpstreamError) -> None:
+        call.mailbox.close()
+        self._leave(key, error)
 
     def died(self, death: Death) -> None:
         self._outbox.close()
@@ -75,7 +125,8 @@ class Session(Conversation):
                     return call
         if self._listener is not None:
             return None
-        return next((call for call in reversed(self._calls.values()) if call.method != "initialize"), None)
+        waited_for = (call for call in reversed(self._calls.values()) if call.deserted is None)
+        return next((call for call in waited_for if call.method != "initialize"), None)
 
     def _cancellation(self, key: Id, call: Call, *, timed_out: bool) -> bytes | None:
         """A client that hangs up may come back, so only a time-out cancels (G24); `initialize` never is."""

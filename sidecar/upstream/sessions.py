@@ -54,10 +54,10 @@ class SessionUpstream:
             return refusal(message, 404, "No such session; initialize again.")
         return await session.send(message)
 
-    async def listen(self, headers: Headers, session: str | None) -> Reply:  # noqa: ARG002 (as in the port)
-        """The stream of what the session's server says on its own; ends with the session."""
+    async def listen(self, headers: Headers, session: str | None) -> Reply:
+        """The stream of what the session's server says on its own, or one taken up again; ends with the session."""
         found = None if session is None else self._sessions.get(session)
-        return _no_session(session) if found is None else found.listen()
+        return _no_session(session) if found is None else found.listen(headers)
 
     async def end(self, headers: Headers, session: str | None) -> Reply:  # noqa: ARG002 (as in the port)
         """Ends a session; what it holds goes in the background."""

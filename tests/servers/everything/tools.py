@@ -133,6 +133,7 @@ async def with_error(_context: Context, _params: Params) -> Answer:
 
 async def with_reconnection(context: Context, _params: Params) -> Answer:
     """Closes its stream midway, so that the client has to come back for the answer."""
+    await context.session.send_log_message("info", "Before the break", related_request_id=context.request_id)
     await asyncio.sleep(PAUSE_S)
     if context.close_sse_stream is not None:
         await context.close_sse_stream()

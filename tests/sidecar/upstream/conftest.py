@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.ports import Outgoing, Reply
+from sidecar.ports import Headers, Outgoing, Reply
 from sidecar.upstream.stdio import StdioUpstream
 
 SERVERS = Path(__file__).parents[2] / "servers"
@@ -31,6 +31,7 @@ class Client:
 
     def __init__(self, upstream: StdioUpstream) -> None:
         self.upstream = upstream
+        self.headers: Headers = ()
 
     async def initialize(self) -> Reply:
         return await self._send("initialize", 1, INITIALIZE, None)
@@ -73,7 +74,7 @@ class Client:
         if request_id is None:
             del message["id"]
         raw = json.dumps(message).encode()
-        return await self.upstream.send(Outgoing(raw, method, request_id, session=session, modern=modern))
+        return await self.upstream.send(Outgoing(raw, method, request_id, self.headers, session, modern))
 
 
 def said(reply: Reply) -> str:
