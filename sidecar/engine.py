@@ -28,6 +28,7 @@ from sidecar.grants.given import GivenGrants
 from sidecar.grants.sqlite import SqliteGrants
 from sidecar.http1 import Origin
 from sidecar.judgement import Judgement
+from sidecar.notices import Notices
 from sidecar.opa import binary
 from sidecar.opa.bundles import Publisher
 from sidecar.opa.client import OpaClient
@@ -137,12 +138,19 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
         judgement = Judgement(opa, SqliteCounters(state), SqliteApprovals(state), took=tally.took)
         clock = SystemClock()
 
+        notices = {name: Notices(opa, inventories[name]) for name in upstreams}
+        for told in notices.values():
+            stack.push_async_callback(told.close)
+            policies.watch(told.reloaded)
+
         def exchange(name: str) -> Exchange:
             inventory = inventories[name]
             visibility = Visibility(
                 opa, inventory, generation=lambda: policies.generation, ttl_cap_ms=settings.list_ttl_cap_ms
             )
-            return Exchange(spoken_to[name], judgement, Relay(visibility, warn), inventory, audit, clock, warn=warn)
+            relay = Relay(visibility, warn)
+            upstream = spoken_to[name]
+            return Exchange(upstream, judgement, relay, inventory, audit, clock, warn=warn, notices=notices[name])
 
         async def examine() -> health.Health:
             return await _health(policies, publisher, state, audit)

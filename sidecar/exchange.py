@@ -19,8 +19,9 @@ from sidecar.core.messages import PassThrough, ToolCall, ToolList
 from sidecar.core.record import AuditRecord
 from sidecar.errors import ProtocolError, SidecarError, StoreError, UpstreamError
 from sidecar.judgement import WITHOUT_POLICY, Caller, Judgement, Verdict, unavailable
+from sidecar.notices import Notices
 from sidecar.ports import AuditLog, Clock, Event, Headers, Outgoing, Reply, Upstream
-from sidecar.relay import JSON_HEADERS, Addressee, Relay, failure
+from sidecar.relay import JSON_HEADERS, Addressee, Relay, denied, failure
 
 _WITHOUT_POLICY = frozenset({"initialize", "ping", "server/discover"})
 _NOT_RUN = frozenset({"unreachable", "http_error", "error"})
@@ -53,7 +54,9 @@ class Exchange:
         clock: Clock,
         *,
         warn: Callable[[SidecarError], None],
+        notices: Notices | None = None,
     ) -> None:
+        self._notices = notices
         self._upstream = upstream
         self._judgement = judgement
         self._relay = relay
@@ -97,14 +100,15 @@ class Exchange:
         if isinstance(judged, ToolCall):
             turn.method, turn.tool, turn.argument_keys = "tools/call", judged.tool, judged.argument_keys
             self._record(turn, verdict)
-            return Reply(200, JSON_HEADERS, body=_denied(judged, caller, verdict))
+            return Reply(200, JSON_HEADERS, body=denied(judged, caller, verdict))
         self._record(turn, verdict)
         text = denial.text(verdict.decision.message)
         return Reply(503, JSON_HEADERS, body=denial.error(judged.id_raw, denial.UNAVAILABLE, text))
 
     async def listen(self, caller: Caller, forwarded: Headers) -> Reply:
         """The upstream's stream of messages that belong to no request, filtered like any other."""
-        return await self._relayed(self._upstream.listen(forwarded, caller.session), Addressee(caller))
+        reply = await self._relayed(self._upstream.listen(forwarded, caller.session), Addressee(caller))
+        return reply if self._notices is None else self._notices.news(reply, caller)
 
     async def end(self, caller: Caller, forwarded: Headers) -> Reply:
         """The upstream's answer to the end of a session."""
@@ -116,7 +120,7 @@ class Exchange:
         verdict = await self._judged(call, turn)
         if verdict.decision.outcome != "allow":
             self._record(turn, verdict)
-            return Reply(200, JSON_HEADERS, body=_denied(call, turn.caller, verdict))
+            return Reply(200, JSON_HEADERS, body=denied(call, turn.caller, verdict))
         to = Addressee(turn.caller, call.modern, call.id_raw)
         outgoing = Outgoing(call.raw, "tools/call", call.id, forwarded, turn.caller.session, call.modern)
         turn.flight = self._in_flight.begin(turn.caller.grant.id, turn.caller.session, call.id)
@@ -171,7 +175,8 @@ class Exchange:
         outgoing = Outgoing(message.raw, message.method, message.id, forwarded, caller.session, message.modern)
         to = Addressee(caller, message.modern, message.id_raw)
         if message.id is not None and message.method is not None:
-            return await self._asked(outgoing, to)
+            reply = await self._asked(outgoing, to)
+            return reply if self._notices is None else self._notices.about(message, reply, caller)
         if message.method is None or message.method == _CANCELLED:
             with self._in_flight.meddling(caller.grant.id):
                 return await self._relayed(self._upstream.send(outgoing), to)
@@ -277,21 +282,3 @@ def _how(reply: Reply, call: ToolCall) -> str:
         return "http_error"
     how = ending(reply.body or b"", call.id)
     return "unknown" if how is None or (how == "error" and reply.status >= 500) else how
-
-
-def _denied(call: ToolCall, caller: Caller, verdict: Verdict) -> bytes:
-    """The denial as the client gets it. Source: mcp-gateway.md G29–G31, policy-semantics section 12."""
-    decision = verdict.decision
-    message = decision.message
-    meta = {"outcome": decision.outcome, "rule": decision.rule}
-    if caller.grant.policy is not None and decision.revision:
-        meta["policy"] = f"{caller.grant.policy}@{decision.revision}"
-    if verdict.retry_at is not None:
-        meta["retry_at"] = verdict.retry_at
-    if decision.outcome == "approval_required" and verdict.approval:
-        meta["approval"] = verdict.approval
-        message = f"{message} Approval id {verdict.approval}; retry the same call once approved."
-    if call.task:
-        code = denial.UNAVAILABLE if verdict.cause else denial.DENIED
-        return denial.error(call.id_raw, code, denial.text(message))
-    return denial.result(call.id_raw, message, meta, modern=call.modern)

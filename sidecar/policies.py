@@ -1,6 +1,6 @@
 """The policies in force: made from their files, and what the operator and a client's owner are told of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -21,6 +21,11 @@ class Policies:
         self.bundle = translator.translate({})
         self.generation = 0
         self.problem = ""
+        self._watchers: list[Callable[[], None]] = []
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """From now on, `watcher` is called whenever OPA holds new policies."""
+        self._watchers.append(watcher)
 
     def translate(self, texts: Mapping[str, bytes]) -> translator.Bundle:
         """The bundle of these policies. Raises: translator.PolicyRejected."""
@@ -32,6 +37,8 @@ class Policies:
         self.generation += 1
         self.problem = ""
         _log.info("The policies were loaded.", revision=bundle.revision)
+        for watcher in self._watchers:
+            watcher()
 
     def failed(self, error: Exception) -> None:
         """Notes why the files as they are now are not in force."""

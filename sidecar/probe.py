@@ -30,6 +30,7 @@ async def learn(upstream: Upstream, inventory: Inventory, *, timeout_s: float) -
         async with asyncio.timeout(timeout_s):
             answer = await _ask(upstream, "initialize", _handshake(), None)
             if ending(answer[1], 1) == "result":
+                inventory.learn_abilities(answer[1])
                 return await _legacy(upstream, inventory, answer[0])
             return await _pages(upstream, inventory, None, modern=True)
     except TimeoutError as error:

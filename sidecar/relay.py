@@ -10,8 +10,9 @@ import msgspec
 from msgspec.structs import replace
 
 from sidecar.core import denial
+from sidecar.core.messages import ToolCall
 from sidecar.errors import Broken, DecisionError, SidecarError, TimedOut, UpstreamError
-from sidecar.judgement import Caller
+from sidecar.judgement import Caller, Verdict
 from sidecar.ports import Event, Headers, Reply
 from sidecar.visibility import Visibility
 
@@ -94,6 +95,24 @@ class Relay:
     def _guard(self, data: bytes, to: Addressee) -> Awaitable[bytes]:
         caller = to.caller
         return self._visibility.guard(data, caller.grant, caller.asker, modern=to.modern, id_raw=to.id_raw)
+
+
+def denied(call: ToolCall, caller: Caller, verdict: Verdict) -> bytes:
+    """The denial as the client gets it. Source: mcp-gateway.md G29–G31, policy-semantics section 12."""
+    decision = verdict.decision
+    message = decision.message
+    meta = {"outcome": decision.outcome, "rule": decision.rule}
+    if caller.grant.policy is not None and decision.revision:
+        meta["policy"] = f"{caller.grant.policy}@{decision.revision}"
+    if verdict.retry_at is not None:
+        meta["retry_at"] = verdict.retry_at
+    if decision.outcome == "approval_required" and verdict.approval:
+        meta["approval"] = verdict.approval
+        message = f"{message} Approval id {verdict.approval}; retry the same call once approved."
+    if call.task:
+        code = denial.UNAVAILABLE if verdict.cause else denial.DENIED
+        return denial.error(call.id_raw, code, denial.text(message))
+    return denial.result(call.id_raw, message, meta, modern=call.modern)
 
 
 def failure(error: SidecarError, id_raw: bytes | None) -> Reply:

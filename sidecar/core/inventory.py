@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from sidecar.core import listing
+from sidecar.core import listing, splice
 from sidecar.core.listing import Listing
 from sidecar.core.names import Known
 from sidecar.errors import Broken
@@ -45,6 +45,7 @@ class Inventory:
 
     def __init__(self) -> None:
         self._tools: dict[str, _Tool] = {}
+        self._announces_changes = False
 
     def learn(self, answer: bytes | Listing) -> None:
         """Takes in the tools of one unfiltered list answer; anything else teaches nothing."""
@@ -58,6 +59,21 @@ class Inventory:
         for entry in found.entries:
             if entry.name is not None and (entry.name in self._tools or len(self._tools) < listing.TOOLS):
                 self._tools[entry.name] = _tool(entry.value.get("inputSchema"), annotated=annotated)
+
+    def learn_abilities(self, answer: bytes) -> None:
+        """Takes in an answer to `initialize`; anything else teaches nothing."""
+        if (tools := splice.get(answer, "result", "capabilities", "tools")) is not None:
+            self._announces_changes = splice.get(tools, "listChanged") == b"true"
+
+    @property
+    def announces_changes(self) -> bool:
+        """Whether the server says that it tells of changes to its list of tools."""
+        return self._announces_changes
+
+    @property
+    def names(self) -> list[str]:
+        """The tools that are known."""
+        return list(self._tools)
 
     def advertised(self, name: str) -> bool:
         """Whether the upstream listed a tool of exactly this name."""

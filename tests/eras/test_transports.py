@@ -40,13 +40,14 @@ class Heard:
 
     def __init__(self) -> None:
         self.logs: list[Any] = []
-        self.messages: list[Any] = []
+        self.of_changed_tools = asyncio.Event()
 
     async def log(self, params: types.LoggingMessageNotificationParams) -> None:
         self.logs.append(params.data)
 
     async def message(self, message: Any) -> None:
-        self.messages.append(message)
+        if isinstance(message, types.ToolListChangedNotification):
+            self.of_changed_tools.set()
 
     async def sample(self, _context: Any, _params: Any) -> types.CreateMessageResult:
         content = types.TextContent(type="text", text="a joke")
@@ -201,3 +202,25 @@ async def test_stdio_client_leaving_ends_its_session_upstream(tmp_path: Path) ->
         await client.call_tool("echo", {"text": "bye"})
     probing, ours = [line for line in log(tmp_path) if line.startswith("DELETE")]
     assert probing == ours == "DELETE -"
+
+
+@pytest.mark.parametrize("pair", ["http-http", "http-stdio", "stdio-stdio", "stdio-http", "http-sse"])
+async def test_legacy_client_is_told_when_a_new_policy_changes_what_it_sees(pair: str, tmp_path: Path) -> None:
+    heard = Heard()
+    async with connected(pair, "legacy", tmp_path, heard) as client:
+        assert [tool.name for tool in (await client.list_tools()).tools] == TOOLS
+        (tmp_path / "policy.json").write_text(json.dumps({**POLICY, "hide": ["secret", "echo"]}))
+        async with asyncio.timeout(20):
+            await heard.of_changed_tools.wait()
+        assert [tool.name for tool in (await client.list_tools()).tools] == TOOLS[1:]
+
+
+@pytest.mark.parametrize("pair", ["http-http", "http-stdio", "stdio-stdio", "stdio-http"])
+async def test_modern_subscriber_is_told_when_a_new_policy_changes_what_it_sees(pair: str, tmp_path: Path) -> None:
+    async with connected(pair, "auto", tmp_path, Heard()) as client:
+        async with asyncio.timeout(20), client.listen(tools_list_changed=True) as events:
+            (tmp_path / "policy.json").write_text(json.dumps({**POLICY, "hide": ["secret", "echo"]}))
+            async for event in events:
+                assert type(event).__name__ == "ToolsListChanged"
+                break
+        assert [tool.name for tool in (await client.list_tools()).tools] == TOOLS[1:]

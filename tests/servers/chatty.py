@@ -7,17 +7,23 @@ One line of LOG for each call that reached it, for each that was cancelled, and 
 
 import asyncio
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import mcp_types as types
 import uvicorn
+from mcp.server.lowlevel import NotificationOptions
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 LOG = Path(sys.argv[1])
 server = MCPServer("chatty")
+options = partial(
+    server._lowlevel_server.create_initialization_options, notification_options=NotificationOptions(tools_changed=True)
+)
+server._lowlevel_server.create_initialization_options = options  # type: ignore[method-assign]
 
 
 def note(text: str) -> None:

@@ -144,3 +144,25 @@ def test_header_params_of_a_deep_schema_never_crash() -> None:
     for _ in range(300):
         schema = {"properties": {"a": schema}}
     assert taught({"name": "a", "inputSchema": schema}).header_params("a") == ()
+
+
+@pytest.mark.parametrize(
+    ("answer", "announces"),
+    [
+        (b'{"result":{"capabilities":{"tools":{"listChanged":true}}}}', True),
+        (b'{"result":{"capabilities":{"tools":{"listChanged":false}}}}', False),
+        (b'{"result":{"capabilities":{"tools":{}}}}', False),
+        (b'{"result":{}}', False),
+        (b"", False),
+    ],
+)
+def test_learn_abilities_says_whether_changes_are_announced(answer: bytes, announces: bool) -> None:
+    inventory = Inventory()
+    inventory.learn_abilities(answer)
+    assert inventory.announces_changes is announces
+
+
+def test_names_are_those_of_all_tools_that_are_known() -> None:
+    inventory = Inventory()
+    inventory.learn(b'{"result":{"tools":[{"name":"b"},{"name":"a"}]}}')
+    assert inventory.names == ["b", "a"]
