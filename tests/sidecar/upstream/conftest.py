@@ -143,7 +143,7 @@ def is_running() -> Callable[[int], bool]:
     def ask(pid: int) -> bool:
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             return False
         return state not in "ZX"
 
