@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 from pydantic import BaseModel  # noqa: E402
 
-from sidecar import cli, settings, settings_file  # noqa: E402
+from sidecar import cli, settings, settings_auth, settings_file  # noqa: E402
 
 _WIDTH = 100
 _MADE = "<!-- Made by scripts/reference.py; change the code, then run that. -->"
@@ -50,6 +50,12 @@ grants:
 ```"""
 _SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("servers.NAME", settings.Server, "An MCP server: `command` or `url`, one of them. It is served at `/mcp/NAME`."),
+    (
+        "servers.NAME.credentials",
+        settings_auth.Credentials,
+        "A token that the gateway shows to the server, and renews. One of `env`, `file`, `command` and `oauth`.",
+    ),
+    ("servers.NAME.credentials.oauth", settings_auth.ClientCredentials, "OAuth client credentials (RFC 6749, 4.4)."),
     ("policies.ID", settings.Policy, "A policy, by the id that grants name."),
     (
         "grants.ID",
@@ -57,6 +63,13 @@ _SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
         "A token's right to one server under one policy, with one of `token_env`, `token_file` and `token_sha256`. "
         "Other grants are made by `regate grants create`.",
     ),
+    (
+        "oauth",
+        settings_auth.OAuth,
+        "An authorization server whose tokens are taken, with one of `jwks_url` and `jwks_file`. "
+        "Tokens of grants are taken beside them.",
+    ),
+    ("oauth.rules", settings_auth.Rule, "A list. What a token is good for is said by the first rule that fits it."),
     ("opa", settings.Opa, "The Open Policy Agent that decides."),
     ("children", settings.Children, "Processes started for servers that are commands."),
 )

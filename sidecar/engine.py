@@ -34,16 +34,13 @@ from sidecar.opa.bundles import Publisher
 from sidecar.opa.client import OpaClient
 from sidecar.opa.process import OpaProcess, runtime_directory
 from sidecar.policies import Policies
-from sidecar.ports import AuditLog, Grant, Headers, Upstream
+from sidecar.ports import AuditLog, Grant, Upstream
 from sidecar.relay import Relay
 from sidecar.reload import PolicyReload
 from sidecar.settings import Server, Settings
 from sidecar.telemetry import Tally
-from sidecar.upstream.either import EitherUpstream
-from sidecar.upstream.http import HttpUpstream
 from sidecar.upstream.spokesman import Spokesman
-from sidecar.upstream.sse import SseUpstream
-from sidecar.upstream.stdio import StdioUpstream
+from sidecar.upstreams import made_upstream
 from sidecar.visibility import Visibility
 
 PROBE_S = 15.0
@@ -124,7 +121,10 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
         publisher = Publisher(directory, opa.ask)
         publisher.place(policies.bundle)
         inventories = {name: Inventory() for name in settings.servers}
-        upstreams = {name: _upstream(name, server, settings, sole_client) for name, server in settings.servers.items()}
+        upstreams = {
+            name: made_upstream(name, server, settings, warn, sole_client=sole_client)
+            for name, server in settings.servers.items()
+        }
         spoken_to = {
             name: _in_turn(upstreams[name], server, inventories[name], sole_client)
             for name, server in settings.servers.items()
@@ -186,43 +186,6 @@ def _opa(chosen: Path | None) -> Path:
     return chosen
 
 
-def _upstream(name: str, server: Server, settings: Settings, sole_client: bool) -> Upstream:
-    if server.url is not None:
-        secrets_ = {
-            header.lower().encode(): secret.read().encode("latin-1") for header, secret in server.headers.items()
-        }
-        headers: Headers = tuple(secrets_.items())
-        return _by_url(server.url, server, settings, name, lambda: headers)
-    assert server.command is not None
-    return StdioUpstream(
-        server.command,
-        server.env,
-        str(server.cwd) if server.cwd is not None else None,
-        name=name,
-        answer_timeout_s=server.timeout_s,
-        idle_s=settings.children.idle_s,
-        max_children=settings.children.max_per_server,
-        sole_client=sole_client,
-        withhold=_secret_variables(settings),
-    )
-
-
-def _by_url(url: str, server: Server, settings: Settings, name: str, credentials: Callable[[], Headers]) -> Upstream:
-    """The server at a URL, by the transport that is set; where none is, whichever it answers by."""
-    newer = HttpUpstream(url, credentials=credentials, first_byte_s=server.timeout_s)
-    if server.transport == "http":
-        return newer
-    older = SseUpstream(
-        url,
-        name=name,
-        credentials=credentials,
-        answer_timeout_s=server.timeout_s,
-        idle_s=settings.children.idle_s,
-        max_sessions=settings.children.max_per_server,
-    )
-    return older if server.transport == "sse" else EitherUpstream(newer, older)
-
-
 def _in_turn(upstream: Upstream, server: Server, inventory: Inventory, sole_client: bool) -> Upstream:
     """The upstream as clients' messages reach it. One on stdio leaves to us what HTTP asks of a client."""
     if server.url is None or not sole_client:
@@ -230,13 +193,6 @@ def _in_turn(upstream: Upstream, server: Server, inventory: Inventory, sole_clie
     return InTurn(
         Spokesman(upstream, inventory, lambda: probe.learn(upstream, inventory, timeout_s=PROBE_S)), waits=True
     )
-
-
-def _secret_variables(settings: Settings) -> frozenset[str]:
-    """The environment variables that hold secrets of ours: no child process gets them."""
-    headers = (secret.env for server in settings.servers.values() for secret in server.headers.values())
-    tokens = (grant.token_env for grant in settings.grants.values())
-    return frozenset(name for name in (*headers, *tokens) if name is not None)
 
 
 def _audit(settings: Settings) -> SqliteAudit:

@@ -5,7 +5,7 @@ An exception means that we could not decide or could not act; a denial is a valu
 `hint` that tells a person what to do next.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import ClassVar, Self
 
 _NAME_LENGTH = 128
@@ -112,6 +112,35 @@ class UnknownGrant(GrantError):
     """No token, or none that we issued."""
 
     code = "unknown_grant"
+
+
+class NoToken(UnknownGrant):
+    """No token at all."""
+
+
+class InsufficientScope(GrantError):
+    """A good token that lacks a scope. `scope` is what it should have."""
+
+    code = "insufficient_scope"
+    http_status = 403
+
+    def __init__(self, message: str, scope: Collection[str]) -> None:
+        super().__init__(message)
+        self.scope = tuple(sorted(scope))
+
+
+class KeysUnavailable(GrantError):
+    """The keys by which tokens are verified cannot be had."""
+
+    code = "keys_unavailable"
+    hint = "Look at oauth.jwks_url or oauth.jwks_file; tokens of the authorization server are refused until then."
+    http_status = 503
+
+
+class KeysAwaited(KeysUnavailable):
+    """Not decided yet: the keys have to be read first, and then this is to be asked again."""
+
+    code = "keys_awaited"
 
 
 class WrongServer(GrantError):

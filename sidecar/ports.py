@@ -150,6 +150,18 @@ class Grants(Protocol):
         ...
 
 
+class Bearers(Protocol):
+    """Tokens that others issue, to grants."""
+
+    def resolve(self, token: bytes, server: str) -> Grant:
+        """The grant of a token for a server. Raises: GrantError; after KeysAwaited, `settle` and ask once more."""
+        ...
+
+    async def settle(self) -> None:
+        """Waits, within bounds, for what the answer needs. Never raises."""
+        ...
+
+
 Headers = Sequence[tuple[bytes, bytes]]
 
 

@@ -4,7 +4,6 @@ How a file, the environment and the command line become it is `settings_file`; n
 """
 
 import hashlib
-import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -15,7 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, StringConstraints, field_validator
 
 from sidecar.errors import SettingsError
-from sidecar.settings_values import Id, Located, Model, Name, Secret, Text, Variable, Word
+from sidecar.settings_auth import Credentials, OAuth
+from sidecar.settings_values import Id, Located, Model, Name, Secret, Text, Variable, Word, is_loopback
 
 DEFAULT_APPROVAL_MAP = ("Requires human approval.",)
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -51,6 +51,9 @@ class Server(Model):
         default={},
         description="Headers sent to the URL: `Name: text`, `Name: {env: VARIABLE}` or `Name: {file: PATH}`.",
     )
+    credentials: Credentials | None = Field(
+        default=None, description="See `servers.NAME.credentials` below; for a URL."
+    )
     timeout_s: float = Field(
         default=120, gt=0, le=86400, description="Seconds to wait for the first byte of an answer."
     )
@@ -84,6 +87,13 @@ class Server(Model):
             if _OWN_HEADERS.fullmatch(name) is not None:
                 raise ValueError(f"{name} is the gateway's own to set")
         return headers
+
+    @field_validator("credentials")
+    @classmethod
+    def _carried(cls, credentials: Credentials | None) -> Credentials | None:
+        if credentials is not None and credentials.header and _OWN_HEADERS.fullmatch(credentials.header):
+            raise ValueError(f"{credentials.header} is the gateway's own to set")
+        return credentials
 
 
 class Policy(Model):
@@ -155,14 +165,6 @@ def default_state() -> Path:
         raise SettingsError("There is no home folder to keep state in.", hint="Set --state or REGATE_STATE.") from error
 
 
-def is_loopback(host: str) -> bool:
-    """Is this address reachable from this machine only?"""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 class Settings(Model):
     """All settings of one gateway. Make it with `settings_file`, which checks what fields say of each other."""
 
@@ -180,6 +182,7 @@ class Settings(Model):
     servers: dict[Name, Server] = Field(min_length=1, description="The MCP servers, by the name in `/mcp/<name>`.")
     policies: dict[Id, Policy] = Field(default={}, description="The policies, by id.")
     grants: dict[Id, TokenGrant] = Field(default={}, description="Grants whose tokens are made elsewhere, by id.")
+    oauth: OAuth | None = Field(default=None, description="See `oauth` below; without it, only tokens of grants count.")
     allowed_origins: tuple[str, ...] = Field(default=(), description="Values of `Origin` that browsers may send.")
     allowed_hosts: tuple[Word, ...] = Field(
         default=(), description="Names in `Host` to accept besides the loopback names and `listen_host`."

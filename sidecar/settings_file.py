@@ -3,7 +3,6 @@
 No problem shows a value that was set, for it may be a secret.
 """
 
-import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +14,11 @@ from pydantic_core import ErrorDetails
 
 from sidecar.errors import SettingsError
 from sidecar.settings import Children, Opa, Policy, Server, Settings, TokenGrant
+from sidecar.settings_auth import OAuth
+from sidecar.settings_conflicts import NAMED, Problem, Way, conflicts, near
 
 if TYPE_CHECKING:
     from sidecar.yamltree import Tree
-
-Way = tuple[str | int, ...]
-"""The way to a setting: names of mappings and places in lists."""
 
 _FILE_BYTES = 1024 * 1024
 _PARTS: dict[str, type[BaseModel]] = {
@@ -29,14 +27,13 @@ _PARTS: dict[str, type[BaseModel]] = {
     "grants": TokenGrant,
     "opa": Opa,
     "children": Children,
+    "oauth": OAuth,
 }
-_TOKEN_SOURCES = ("token_env", "token_file", "token_sha256")
-_NAMED = ("servers", "policies", "grants")
 
 ENVIRONMENT = {
     f"REGATE_{name.upper()}": name
     for name in Settings.model_fields
-    if not name.startswith("allowed_") and name not in (*_NAMED, "opa", "children")
+    if not name.startswith("allowed_") and name not in (*NAMED, "opa", "children", "oauth")
 }
 """Variables that take the place of a setting in the file."""
 
@@ -82,13 +79,6 @@ class Override:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Problem:
-    way: Way
-    message: str
-    hint: str = ""
-
-
 def load(path: Path, overrides: Sequence[Override] = (), environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of a YAML file; the environment outranks the file, and `overrides` outrank both.
 
@@ -128,14 +118,14 @@ def _validated(
 ) -> Settings:
     for override in outside:
         given[override.name] = _from_here(override)
-    problems = list(_conflicts(given))
+    problems = list(conflicts(given))
     settings = None
     try:
         settings = Settings.model_validate(given, context={"base": base})
     except ValidationError as error:
         problems += _told(error.errors(include_url=False, include_input=False))
     if settings is not None and not settings.auth and not settings.is_local:
-        problems.append(_Problem(("auth",), "can be off on a loopback address only", "listen on 127.0.0.1"))
+        problems.append(Problem(("auth",), "can be off on a loopback address only", "listen on 127.0.0.1"))
     if problems or faults or settings is None:
         problems.sort(key=where.place)
         raise SettingsRejected([*faults, *dict.fromkeys(where.line(problem) for problem in problems)])
@@ -168,51 +158,7 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[Override]:
             yield Override(name, environ[variable], variable)
 
 
-def _conflicts(given: Mapping[str, Any]) -> Iterator[_Problem]:
-    servers, policies, grants = (_mapping(given.get(name)) for name in _NAMED)
-    for name, server in servers.items():
-        yield from _transport(("servers", name), _mapping(server))
-    seen: dict[tuple[str, str], str] = {}
-    for id_, entry in grants.items():
-        grant = _mapping(entry)
-        yield from _reference(("grants", id_, "server"), grant.get("server"), servers, "server")
-        yield from _reference(("grants", id_, "policy"), grant.get("policy"), policies, "policy")
-        sources = [(source, str(grant[source])) for source in _TOKEN_SOURCES if grant.get(source) is not None]
-        if len(sources) != 1:
-            yield _Problem(("grants", id_), "must have one of token_env, token_file and token_sha256")
-        elif seen.setdefault(sources[0], id_) != id_:
-            yield _Problem(("grants", id_, sources[0][0]), f"is the token of grant {seen[sources[0]]} already")
-
-
-def _transport(way: Way, server: Mapping[str, Any]) -> Iterator[_Problem]:
-    command, url = (server.get(name) is not None for name in ("command", "url"))
-    if command == url:
-        yield _Problem(way, "must have one of command and url", "command: [npx, -y, some-server]")
-    elif command and server.get("headers"):
-        yield _Problem((*way, "headers"), "are sent to a url; a command takes env")
-    elif command and server.get("transport"):
-        yield _Problem((*way, "transport"), "is for a url; a command is spoken to over stdio")
-    elif url:
-        for name in ("env", "cwd"):
-            if server.get(name):
-                yield _Problem((*way, name), "is for a command; a url takes headers")
-
-
-def _reference(way: Way, name: object, known: Mapping[str, Any], noun: str) -> Iterator[_Problem]:
-    if isinstance(name, str) and name not in known:
-        yield _Problem(way, f"there is no {noun} of that name", _near(name, list(known)))
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _near(name: str, known: Sequence[str]) -> str:
-    matches = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {matches[0]}?" if matches else ""
-
-
-def _told(found: Sequence[ErrorDetails]) -> Iterator[_Problem]:
+def _told(found: Sequence[ErrorDetails]) -> Iterator[Problem]:
     """A list whose one item is wrong counts as empty too; that is not told."""
     holders = {details["loc"][:length] for details in found for length in range(len(details["loc"]))}
     for details in found:
@@ -220,22 +166,22 @@ def _told(found: Sequence[ErrorDetails]) -> Iterator[_Problem]:
             yield _worded(details)
 
 
-def _worded(details: ErrorDetails) -> _Problem:
+def _worded(details: ErrorDetails) -> Problem:
     kind, context = details["type"], details.get("ctx", {})
     way: Way = details["loc"]
     if way[-1:] == ("[key]",):
-        return _Problem(way[:-1], "a name may hold letters, digits, _ and - only, and at most 64 of them")
+        return Problem(way[:-1], "a name may hold letters, digits, _ and - only, and at most 64 of them")
     if kind == "extra_forbidden":
-        return _Problem(way, "unknown setting", _near(str(way[-1]), _names(way)))
+        return Problem(way, "unknown setting", near(str(way[-1]), _names(way)))
     if kind in _MESSAGES:
-        return _Problem(way, *_MESSAGES[kind])
+        return Problem(way, *_MESSAGES[kind])
     if kind in _BOUNDS:
-        return _Problem(way, _BOUNDS[kind].format(**context))
+        return Problem(way, _BOUNDS[kind].format(**context))
     if kind == "literal_error":
-        return _Problem(way, f"must be {context['expected']}")
+        return Problem(way, f"must be {context['expected']}")
     if kind == "value_error":
-        return _Problem(way, str(context["error"]))
-    return _Problem(way, "is not what belongs here")
+        return Problem(way, str(context["error"]))
+    return Problem(way, "is not what belongs here")
 
 
 def _names(way: Way) -> list[str]:
@@ -258,11 +204,11 @@ class _Where:
     path: Path | None = None
     tree: "Tree | None" = None
 
-    def line(self, problem: _Problem) -> str:
+    def line(self, problem: Problem) -> str:
         hint = f" ({problem.hint})" if problem.hint else ""
         return f"{self._name(problem.way)}{problem.message}{hint}"
 
-    def place(self, problem: _Problem) -> tuple[int, int]:
+    def place(self, problem: Problem) -> tuple[int, int]:
         return self.tree.place(problem.way) if self.tree is not None else (0, 0)
 
     def _name(self, way: Way) -> str:

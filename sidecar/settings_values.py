@@ -1,5 +1,6 @@
 """What settings are made of: names, paths, secrets. Reads a secret where one is named, and nothing else."""
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -20,6 +21,14 @@ from pydantic import (
 from sidecar.errors import SettingsError
 
 _HEADER_VALUE = re.compile(r"[\x20-\x7e\x80-\xff\t]+")
+
+
+def is_loopback(host: str) -> bool:
+    """Is this address reachable from this machine only?"""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class Model(BaseModel):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sidecar import __version__, health, statedir
+from sidecar.bearers import accepted
 from sidecar.core.query import Asker
 from sidecar.downstream import listener, standard, stdio
 from sidecar.downstream.guard import Guard
@@ -18,7 +19,7 @@ from sidecar.downstream.sessions import Sessions
 from sidecar.engine import Engine, SystemClock, engine, warn
 from sidecar.exchange import Exchange
 from sidecar.judgement import Caller
-from sidecar.ports import Grant, Reply
+from sidecar.ports import Bearers, Grant, Reply
 from sidecar.settings import Settings
 
 SESSION_KEY = "session.key"
@@ -59,21 +60,24 @@ async def run_http(settings: Settings, *, ready: Callable[[Ready], None]) -> Non
                 url = f"{base}/mcp"
             tools = {name: await probing for name, probing in parts.probes.items()}
             operator = statedir.operator_token(settings.state)
-            gateway = Gateway(
-                doors,
-                _guard(settings, parts),
-                Sessions(_session_key(settings.state)),
-                _pages(settings, parts, tools, base, started, operator),
-                parts.audit,
-                SystemClock(),
-                warn=warn,
-            )
+            servers = {path: name for path, (name, _) in doors.items()}
+            async with accepted(settings.oauth if settings.auth else None, servers, base, warn) as tokens:
+                gateway = Gateway(
+                    doors,
+                    _guard(settings, parts, tokens.bearers),
+                    Sessions(_session_key(settings.state)),
+                    _pages(settings, parts, tools, base, started, operator, tokens.resources.documents()),
+                    parts.audit,
+                    SystemClock(),
+                    warn=warn,
+                    resources=tokens.resources,
+                )
 
-            def greet() -> None:
-                _settle()
-                ready(Ready(url, base, os.getpid(), _lines(parts, tools, settings.auth)))
+                def greet() -> None:
+                    _settle()
+                    ready(Ready(url, base, os.getpid(), _lines(parts, tools, settings.auth)))
 
-            await listener.serve(gateway, listening, greet, grace_s=_GRACE_S)
+                await listener.serve(gateway, listening, greet, grace_s=_GRACE_S)
 
 
 async def run_stdio(settings: Settings) -> None:
@@ -101,17 +105,26 @@ class StdioPeer:
         return await self._exchange.listen(Caller(self._grant, self._asker, session), ())
 
 
-def _guard(settings: Settings, parts: Engine) -> Guard:
+def _guard(settings: Settings, parts: Engine, bearers: Bearers | None) -> Guard:
     return Guard(
         hosts=settings.hosts,
         origins=frozenset(settings.allowed_origins),
         grants=parts.grants if settings.auth else None,
         anybody=parts.anybody,
         body_limit_bytes=settings.body_limit_bytes,
+        bearers=bearers,
     )
 
 
-def _pages(settings: Settings, parts: Engine, tools: Tools, url: str, started: datetime, operator_token: str) -> Pages:
+def _pages(
+    settings: Settings,
+    parts: Engine,
+    tools: Tools,
+    url: str,
+    started: datetime,
+    operator_token: str,
+    documents: Mapping[str, bytes],
+) -> Pages:
     async def ready() -> tuple[bool, Mapping[str, Any]]:
         state = await parts.health()
         return state.ready, state.document()
@@ -151,7 +164,7 @@ def _pages(settings: Settings, parts: Engine, tools: Tools, url: str, started: d
             ],
         }
 
-    return Pages(ready, status, policy, operator_token.encode())
+    return Pages(ready, status, policy, operator_token.encode(), documents)
 
 
 def _lines(parts: Engine, tools: Tools, auth: bool) -> dict[str, list[tuple[str, str]] | None]:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from sidecar.core.decision import Decision
 from sidecar.core.limits import Claim, add, subtract
 from sidecar.core.record import AuditRecord
+from sidecar.errors import KeysAwaited, UnknownGrant, WrongServer
 from sidecar.ports import (
     Answered,
     ApprovalRequest,
@@ -215,6 +216,29 @@ class FakeGrants:
         if self.error is not None:
             raise self.error
         return self.by_token.get(token)
+
+
+@dataclass
+class FakeBearers:
+    """Knows tokens for one server each; those in `late` only once it has settled. An exception is raised."""
+
+    by_token: dict[bytes, Grant | Exception] = field(default_factory=dict)
+    late: set[bytes] = field(default_factory=set)
+    settled: int = 0
+
+    def resolve(self, token: bytes, server: str) -> Grant:
+        if token in self.late:
+            raise KeysAwaited("wait")
+        found = self.by_token.get(token, UnknownGrant("This token is not valid."))
+        if isinstance(found, Exception):
+            raise found
+        if found.server != server:
+            raise WrongServer("This token is for another server.")
+        return found
+
+    async def settle(self) -> None:
+        self.settled += 1
+        self.late.clear()
 
 
 @dataclass

@@ -19,7 +19,7 @@ SOURCE = ("sidecar", "translator", "rego")
 MODULES = sorted(path.relative_to(ROOT) for folder in SOURCE for path in (ROOT / folder).rglob("*.py"))
 DOCUMENTS = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").rglob("*.md")))
 
-ADAPTER = {"errors", "core", "ports", "database", "http1"}
+ADAPTER = {"errors", "core", "ports", "database", "http1", "fetch"}
 THE_PATH = {"judgement", "visibility", "relay", "notices", "exchange"}
 ROOMS: Mapping[str, set[str]] = {
     "errors": set(),
@@ -34,8 +34,12 @@ ROOMS: Mapping[str, set[str]] = {
     "settings_values": {"errors"},
     "settings_auth": {"errors", "settings_values"},
     "settings": {"errors", "settings_values", "settings_auth"},
-    "settings_file": {"errors", "settings", "yamltree"},
+    "settings_conflicts": set(),
+    "settings_file": {"errors", "settings", "settings_auth", "settings_conflicts", "yamltree"},
     "settings_schema": {"settings"},
+    "fetch": {"errors"},
+    "upstreams": {"settings", "settings_auth", "errors", "ports", "upstream"},
+    "bearers": {"settings_auth", "errors", "ports", "fetch", "grants", "downstream"},
     "policies": {"settings", "health", "errors", "translator"},
     "reload": {"errors", "translator"},
     "proving": {"errors", "core", "ports", "database", "http1", "opa", "counters", "judgement", "translator"},
@@ -74,6 +78,7 @@ IMPURE_MODULES = {
 ONLY_IN: Mapping[str, set[str]] = {
     "sqlite3": {"sidecar/database.py"},
     "mcp_types": {"sidecar/core/era.py"},
+    "jwt": {"sidecar/grants/keys.py", "sidecar/grants/jwt.py", "sidecar/signing.py"},
 }
 
 LONG: Mapping[str, str] = {

@@ -137,7 +137,7 @@ def _require_a_grant(settings: "Settings") -> None:
     from sidecar.errors import SettingsError
     from sidecar.grants.sqlite import SqliteGrants
 
-    if settings.is_local or settings.grants:
+    if settings.is_local or settings.grants or settings.oauth is not None:
         return
     with state_store(settings.state, make=True) as database:
         if all(grant.revoked_at is not None for grant in SqliteGrants(database).list()):

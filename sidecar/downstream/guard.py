@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import _lru_cache_wrapper, lru_cache
 from typing import TypeVar
 
-from sidecar.errors import SidecarError, UnknownGrant, WrongServer
-from sidecar.ports import Grant, Grants
+from sidecar.errors import NoToken, SidecarError, UnknownGrant, WrongServer
+from sidecar.ports import Bearers, Grant, Grants
 
 T = TypeVar("T")
 RequestHeaders = Mapping[bytes, list[bytes]]
@@ -40,7 +40,8 @@ class Guard:
     """The checks every request passes, in the order in which they are made.
 
     `hosts` are names without a port, lower-case, or `*`; `origins` are whole origins. Without `grants` there is no
-    authentication and `anybody` maps a server to the grant that every caller has.
+    authentication and `anybody` maps a server to the grant that every caller has. `bearers` knows the tokens that no
+    grant of ours has, if any are taken.
     """
 
     hosts: Collection[str]
@@ -48,6 +49,7 @@ class Guard:
     grants: Grants | None
     anybody: Mapping[str, Grant]
     body_limit_bytes: int
+    bearers: Bearers | None = None
 
     def place(self, headers: RequestHeaders) -> None:
         """Host and Origin are ours (DNS rebinding, foreign pages). Raises: RequestRefused (421, 403)."""
@@ -59,20 +61,27 @@ class Guard:
                 raise RequestRefused(403, "This Origin is not allowed; add it to allowed_origins.")
 
     def grant(self, headers: RequestHeaders, server: str) -> Grant:
-        """The caller's grant for this server. Raises: UnknownGrant, WrongServer, StoreError."""
+        """The caller's grant for this server. Raises: GrantError (KeysAwaited: `settle` first), StoreError."""
         if self.grants is None:
             return self.anybody[server]
         given = headers.get(b"authorization", _NO_HEADER)
         scheme, _, token = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
         token = token.strip()
         if scheme.lower() != b"bearer" or not token:
-            raise UnknownGrant("A bearer token is required.")
+            raise NoToken("A bearer token is required.")
         grant = self.grants.resolve(token)
+        if grant is None and self.bearers is not None:
+            return self.bearers.resolve(token, server)
         if grant is None:
             raise UnknownGrant("This token is not valid.")
         if grant.server != server:
             raise WrongServer("This token is for another server.")
         return grant
+
+    async def settle(self) -> None:
+        """Waits for what `grant` needs."""
+        if self.bearers is not None:
+            await self.bearers.settle()
 
     def length(self, length: bytes | None) -> None:
         """The length that the head announces. Raises: RequestRefused (413)."""

@@ -15,8 +15,9 @@ from sidecar.core.record import AuditRecord
 from sidecar.downstream.guard import Guard, RequestHeaders, RequestRefused
 from sidecar.downstream.pages import Pages
 from sidecar.downstream.request import Answering, Head, Whole, Writer
+from sidecar.downstream.resource import ProtectedResources
 from sidecar.downstream.sessions import Sessions
-from sidecar.errors import SidecarError, StoreError
+from sidecar.errors import GrantError, KeysAwaited, SidecarError, StoreError
 from sidecar.exchange import Exchange
 from sidecar.judgement import Caller
 from sidecar.ports import AuditLog, Clock, Event, Grant, Headers, Reply
@@ -26,6 +27,7 @@ _PLACE = b"last-event-id"
 _JSON = (b"content-type", b"application/json")
 _EVENT_STREAM = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
 _ASKERS = 10_000
+_NO_ISSUER = ProtectedResources()
 
 
 class Gateway:
@@ -41,7 +43,9 @@ class Gateway:
         clock: Clock,
         *,
         warn: Callable[[SidecarError], None],
+        resources: ProtectedResources = _NO_ISSUER,
     ) -> None:
+        self._resources = resources
         self._doors = doors
         self._guard = guard
         self._sessions = sessions
@@ -67,7 +71,10 @@ class Gateway:
         if door is None:
             return partial(self._page, head)
         head.server, exchange = door
-        known, fault = self._known(headers, head.server)
+        try:
+            known, fault = self._known(headers, head.server)
+        except KeysAwaited:
+            return self._postponed(head)
         head.grant = known.id
         caller = self._caller(headers if fault is None else {}, known)
         if forwarded is None:
@@ -83,6 +90,21 @@ class Gateway:
             raise RequestRefused(503, "The grants cannot be read now; try again later.")
         return partial(self._unjudged, exchange, caller, headers, fault)
 
+    def _postponed(self, head: Head) -> Answering:
+        """The answer to a request whose caller is known only once keys are read. Raises: RequestRefused."""
+        self._guard.form(head.method, head.headers)
+        self._guard.length(head.length)
+        return partial(self._later, head)
+
+    async def _later(self, head: Head, body: bytes, writer: Writer) -> None:
+        await self._guard.settle()
+        try:
+            answering = self.admit(head)
+        except SidecarError as error:
+            await writer.write(*self.refuse(head, error))
+            return
+        await answering(body, writer)
+
     def refuse(self, head: Head | None, error: SidecarError) -> Whole:
         """The answer to a request that is not admitted; its refusal is told and, of a message, recorded."""
         status = getattr(error, "http_status", 400)
@@ -90,8 +112,8 @@ class Gateway:
         if head is not None and head.method == "POST":
             self._record(head, error)
         headers = [_JSON]
-        if status == 401:
-            headers.append((b"www-authenticate", b"Bearer"))
+        if head is not None and isinstance(error, GrantError):
+            headers += self._resources.challenge(head.path, error)
         if status == 405:
             headers.append((b"allow", b"POST, GET, DELETE"))
         return status, headers, denial.error(b"null", -32600, str(error))

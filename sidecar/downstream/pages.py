@@ -3,7 +3,7 @@
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sidecar.downstream.guard import RequestHeaders
@@ -18,12 +18,14 @@ class Pages:
     """`/healthz` (the process answers), `/readyz` (calls can be served); for the operator `/status`, `/policies/<id>`.
 
     A document is (fine or not, its members); not fine is status 503. `policy` tells what is in force under an id.
+    `documents` are for anybody, by their path.
     """
 
     ready: Document
     status: Document
     policy: Policy
     operator_token: bytes
+    documents: Mapping[str, bytes] = field(default_factory=dict)
 
     async def page(self, path: str, headers: RequestHeaders) -> tuple[int, bytes]:
         """The status and body for one GET of a path that is no server's endpoint."""
@@ -39,6 +41,8 @@ class Pages:
             known = self.policy(path.removeprefix(_POLICIES))
             if known is not None:
                 return 200, _json(known)
+        if path in self.documents:
+            return 200, self.documents[path]
         return 404, _json({"error": "Nothing is served here. MCP servers are at /mcp or /mcp/<server>."})
 
     def _is_operator(self, headers: RequestHeaders) -> bool:

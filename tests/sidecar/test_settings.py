@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from sidecar.errors import SettingsError
-from sidecar.settings import Server, Settings, TokenGrant, default_state, is_loopback
+from sidecar.settings import Server, Settings, TokenGrant, default_state
 
 TOKEN = "0123456789abcdef0123"
 
@@ -41,23 +41,6 @@ def test_default_state_follows_xdg(environment: dict[str, str], expected: str, m
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert default_state() == Path(expected)
-
-
-@pytest.mark.parametrize(
-    ("host", "local"),
-    [
-        ("127.0.0.1", True),
-        ("127.9.9.9", True),
-        ("::1", True),
-        ("localhost", True),
-        ("0.0.0.0", False),
-        ("::", False),
-        ("10.0.0.1", False),
-        ("localhost.example", False),
-    ],
-)
-def test_is_loopback_by_address(host: str, local: bool) -> None:
-    assert is_loopback(host) is local
 
 
 def test_default_state_without_a_home_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.errors import SettingsError
-from sidecar.settings_values import Secret
+from sidecar.settings_values import Secret, is_loopback
 
 
 def test_secret_written_out_is_read_and_not_shown() -> None:
@@ -44,3 +44,20 @@ def test_secret_in_a_file_that_is_no_text_says_so(tmp_path: Path) -> None:
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(SettingsError, match="not UTF-8 text"):
         Secret(file=file).read()
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("10.0.0.1", False),
+        ("localhost.example", False),
+    ],
+)
+def test_is_loopback_by_address(host: str, local: bool) -> None:
+    assert is_loopback(host) is local

@@ -5,7 +5,7 @@ import pytest
 from sidecar.downstream.guard import Guard, RequestRefused, too_large
 from sidecar.errors import SidecarError, StoreError, UnknownGrant, WrongServer
 from sidecar.ports import Grant
-from tests.fakes import FakeGrants
+from tests.fakes import FakeBearers, FakeGrants
 
 GRANT = Grant("g", "s", "p")
 POST = {
@@ -164,6 +164,20 @@ def test_grant_store_that_fails_says_so() -> None:
     failing = Guard((), (), FakeGrants(error=StoreError("locked")), {}, 1)
     with pytest.raises(StoreError):
         failing.grant({b"authorization": [b"Bearer good"]}, "s")
+
+
+async def test_grant_of_a_token_that_no_grant_has_is_asked_of_the_bearers() -> None:
+    bearers = FakeBearers({b"theirs": Grant("t", "s", "q"), b"good": Grant("never", "s", "q")})
+    both = Guard((), (), FakeGrants(by_token={b"good": GRANT}), {}, 1, bearers)
+    assert both.grant({b"authorization": [b"Bearer theirs"]}, "s").id == "t"
+    assert both.grant({b"authorization": [b"Bearer good"]}, "s") == GRANT
+    with pytest.raises(UnknownGrant):
+        both.grant({b"authorization": [b"Bearer bad"]}, "s")
+    with pytest.raises(WrongServer):
+        both.grant({b"authorization": [b"Bearer theirs"]}, "other")
+    await both.settle()
+    await guard().settle()
+    assert bearers.settled == 1
 
 
 def test_grant_without_authentication_is_anybodys() -> None:

@@ -26,6 +26,7 @@ from sidecar.visibility import Visibility
 from tests.fakes import (
     FakeApprovals,
     FakeAudit,
+    FakeBearers,
     FakeClock,
     FakeCounters,
     FakeDecisionPoint,
@@ -88,6 +89,7 @@ class Desk:
                 b"bare": Grant("b", "s", None),
             }
         )
+        self.bearers = FakeBearers({b"theirs": Grant("t", "s", "p")}, {b"theirs", b"strange"})
         self.warned: list[SidecarError] = []
         self.port = 0
 
@@ -109,7 +111,7 @@ class Desk:
 
         return Gateway(
             {"/mcp/s": ("s", exchange)},
-            Guard(("127.0.0.1", "gate.example"), ("https://ok.example",), self.grants, {}, 1000),
+            Guard(("127.0.0.1", "gate.example"), ("https://ok.example",), self.grants, {}, 1000, self.bearers),
             Sessions(KEY),
             Pages(page, page, lambda _: None, b"operator"),
             self.audit,
@@ -256,6 +258,43 @@ async def test_requests_alike_on_a_connection_are_checked_anew_where_anything_ma
             assert (await client.post("/mcp/other", content=CALL, headers=HEADERS)).status_code == 404
         del desk.grants.by_token[b"good"]
         assert (await client.post("/mcp/s", content=CALL, headers=HEADERS)).status_code == 401
+
+
+@pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
+async def test_request_whose_caller_is_known_only_later_waits_and_is_then_answered(method: str) -> None:
+    desk = Desk()
+    async with serving(desk) as client:
+        headers = {**HEADERS, "authorization": "Bearer theirs"}
+        answer = await client.request(method, "/mcp/s", content=CALL if method == "POST" else None, headers=headers)
+        assert (answer.status_code, desk.bearers.settled) == (200, 1)
+        again = await client.post("/mcp/s", content=CALL, headers=headers)
+        assert (again.status_code, again.content, desk.bearers.settled) == (200, RESULT, 1)
+    assert desk.audit.records[-1].grant == "t"
+
+
+async def test_request_whose_caller_turns_out_unknown_is_refused_and_its_connection_kept() -> None:
+    desk = Desk()
+    async with serving(desk) as client:
+        for _ in range(2):
+            answer = await client.post("/mcp/s", content=CALL, headers={**HEADERS, "authorization": "Bearer strange"})
+            assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+        assert (await client.post("/mcp/s", content=CALL, headers=HEADERS)).status_code == 200
+    assert (desk.bearers.settled, len(desk.upstream.sent)) == (1, 1)
+    assert [record.cause for record in desk.audit.records][:2] == ["unknown_grant", "unknown_grant"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [({"content-type": "text/plain"}, 415), ({"expect": "x"}, 417), ({"content-length": "9999"}, 413)],
+)
+async def test_request_that_would_be_refused_anyway_does_not_wait(changes: dict[str, str], status: int) -> None:
+    desk = Desk()
+    head = {**HEADERS, "host": "127.0.0.1", "authorization": "Bearer theirs", "content-length": "2", **changes}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+    async with serving(desk):
+        answer = await desk.raw(f"POST /mcp/s HTTP/1.1\r\n{lines}connection: close\r\n\r\n{{}}".encode())
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert desk.bearers.settled == 0
 
 
 @pytest.mark.parametrize("path", ["/mcp/s?token=good", "/mcp/s?"])

@@ -62,3 +62,10 @@ async def test_policy_looks_absent_to_others(path: str, given: list[bytes]) -> N
 async def test_policy_that_is_not_in_force_is_not_found(path: str) -> None:
     status, _ = await pages().page(path, {b"authorization": [b"Bearer operator"]})
     assert status == 404
+
+
+async def test_document_answers_anybody() -> None:
+    plain = pages()
+    told = Pages(plain.ready, plain.status, plain.policy, b"operator", {"/.well-known/x": b"{}"})
+    assert await told.page("/.well-known/x", {}) == (200, b"{}")
+    assert (await told.page("/.well-known/x/", {}))[0] == 404
