@@ -1,4 +1,4 @@
-"""No disguise of a tool list shows a hidden tool, and an odd but readable list still arrives. Source: G22, G26, G54."""
+"""No disguise of a tool list shows a hidden tool, and an odd but readable list still arrives. Source: G22, G26."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""What can be read in two ways never reaches the server; its plain neighbour does. Source: G1–G6, G54."""
+"""What can be read in two ways never reaches the server; its plain neighbour does. Source: G1–G6, G31, G37, G54."""
 
 import json
 from typing import Any

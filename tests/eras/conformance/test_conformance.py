@@ -1,6 +1,6 @@
 """The conformance suite against a server directly and through the gateway: whatever passed directly passes through it.
 
-The server is tests/servers/everything, over HTTP and stdio; the policy allows everything.
+The server is tests/servers/everything, over HTTP and stdio; the policy allows everything. Source: mcp-gateway.md G17.
 """
 
 import asyncio

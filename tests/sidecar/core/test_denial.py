@@ -1,3 +1,5 @@
+"""Source: mcp-gateway.md G16, G29, G42."""
+
 import json
 from functools import cache
 from pathlib import Path

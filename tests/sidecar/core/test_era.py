@@ -1,3 +1,5 @@
+"""Source: mcp-gateway.md G10–G15, G20, G45."""
+
 import json
 from typing import Any
 

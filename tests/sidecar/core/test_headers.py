@@ -1,3 +1,5 @@
+"""Source: mcp-gateway.md G18."""
+
 import pytest
 
 from sidecar.core.headers import REQUEST, RESPONSE, forwardable

@@ -1,3 +1,5 @@
+"""Source: mcp-gateway.md G13."""
+
 import json
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""Source: mcp-gateway.md G26, G27."""
+
 import json
 import tracemalloc
 from pathlib import Path

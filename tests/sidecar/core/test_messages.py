@@ -1,3 +1,5 @@
+"""Source: mcp-gateway.md G6, G30, G54."""
+
 import json
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""Source: mcp-gateway.md G2, G54."""
+
 import pytest
 
 from sidecar.core.names import Known, bare_method, fold, is_tool_name

@@ -1,3 +1,5 @@
+"""Source: mcp-gateway.md G22."""
+
 import time
 from itertools import pairwise
 from typing import Any

@@ -1,3 +1,5 @@
+"""Source: mcp-gateway.md G1, G2."""
+
 import json
 from contextlib import suppress
 

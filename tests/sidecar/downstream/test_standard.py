@@ -1,3 +1,5 @@
+"""Source: mcp-gateway.md G46."""
+
 import asyncio
 import os
 import socket

@@ -1,3 +1,5 @@
+"""Source: mcp-gateway.md G24, G46."""
+
 import asyncio
 import json
 import os

@@ -1,3 +1,5 @@
+"""Source: mcp-gateway.md G41."""
+
 import asyncio
 import json
 import os

@@ -1,4 +1,4 @@
-"""Against real sockets. Source: mcp-gateway.md G18, G19, G22, G25, G48, G51–G53."""
+"""Against real sockets. Source: mcp-gateway.md G15, G18, G19, G22, G25, G48, G51–G53."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

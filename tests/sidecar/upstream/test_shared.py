@@ -1,3 +1,5 @@
+"""Source: mcp-gateway.md G24, G41–G44."""
+
 import asyncio
 import json
 from collections.abc import Callable

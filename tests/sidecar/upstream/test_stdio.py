@@ -1,3 +1,5 @@
+"""Source: mcp-gateway.md G40, G44."""
+
 import asyncio
 import json
 import os
