@@ -1,4 +1,4 @@
-"""One request is one message from one caller, however it is framed, wherever it goes. Source: G7–G9, G14, G18, G21, G54."""
+"""One request is one message from one caller, however framed, wherever it goes. Source: G7–G9, G14, G18, G21, G54."""
 
 import json
 import socket

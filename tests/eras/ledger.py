@@ -271,7 +271,12 @@ LEDGER: dict[str, Requirement] = {
     "G28": Requirement(
         "26 tools, List Changed Notification",
         "A reload that changes what a grant sees is told on its open streams.",
-        missing="not built here yet: the cap of G27 bounds how long a client may hold an old list",
+        _in(
+            "sidecar/test_notices",
+            "listener_is_told_once_for_each_change_and_without_an_event_id",
+            "subscriber_is_told_once_the_server_has_acknowledged_its_subscription",
+            "subscriber_to_other_things_is_not_told",
+        ),
     ),
     "G29": Requirement(
         "26 tools, Error Handling and Output Schema",
@@ -331,8 +336,8 @@ LEDGER: dict[str, Requirement] = {
     "G38": Requirement(
         "26 mrtr, Server Requirements",
         "State that comes back from a client is sealed, bound and used once.",
-        missing="not built: the gateway makes no state of its own, and a server's passes as it came; each round is judged"
-        " and counted as a call of its own, so no state can carry a call past policy",
+        missing="not built: the gateway makes no state of its own, and a server's passes as it came; each round is"
+        " judged and counted as a call of its own, so no state can carry a call past policy",
     ),
     "G39": Requirement(
         "26 elicitation", "Forms that ask for approval are flat and name keys only.", missing=_NO_APPROVAL_IN_BAND
@@ -411,6 +416,9 @@ LEDGER: dict[str, Requirement] = {
         "26 authorization, Token Handling; security best practices",
         "A client's token stops here; the server gets a credential of its own.",
         _in("sidecar/upstream/test_http", "send_headers_of_the_client_never_stand_in_for_ours")
+        + _in("sidecar/upstream/test_credentials", "header_of_its_own_carries_the_token_alone")
+        + _in("sidecar/grants/test_jwt", "resolve_good_token_gives_its_grant", "resolve_token_of_a_stranger_is_refused")
+        + _in("sidecar/cli/test_authorization", "token_of_the_authorization_server_is_a_grant_and_stops_here")
         + _in(
             "sidecar/downstream/test_http", "call_headers_of_the_client_pass_by_allowlist_only", "call_query_is_dropped"
         ),
@@ -419,6 +427,14 @@ LEDGER: dict[str, Requirement] = {
         "25 and 26 authorization, Error Handling",
         "No valid token is 401 with a challenge, one for another server 403.",
         _in("sidecar/downstream/test_guard", "grant_for_another_server_is_refused_without_naming_it")
+        + _in("sidecar/downstream/test_resource", "challenge_tells_where_a_better_token_is_had")
+        + _in("sidecar/grants/test_jwt", "resolve_token_for_another_of_our_servers_is_told_no_more")
+        + _in(
+            "sidecar/cli/test_authorization",
+            "every_refusal_says_what_is_needed_and_reaches_no_server",
+            "metadata_is_served_for_each_server_and_for_nothing_else",
+            "settings_without_oauth_publish_nothing",
+        )
         + _in("sidecar/downstream/test_http", "unauthenticated_requests_of_every_method_are_refused_before_their_form"),
     ),
     "G50": Requirement(
@@ -427,12 +443,18 @@ LEDGER: dict[str, Requirement] = {
         _in(
             "sidecar/downstream/test_http",
             "requests_alike_on_a_connection_are_checked_anew_where_anything_may_have_changed",
-        ),
+        )
+        + _in("sidecar/cli/test_authorization", "keys_that_rotate_are_followed_and_a_token_of_the_old_ones_is_refused"),
     ),
     "G51": Requirement(
         "own",
         "A server's 401 or 403 becomes a 502; its challenge reaches nobody.",
         _in("sidecar/downstream/test_http", "upstreams_refusal_never_asks_the_client_for_a_token")
+        + _in("sidecar/upstream/test_credentials", "send_refused_for_ever_is_sent_twice_at_most")
+        + _in(
+            "sidecar/cli/test_authorization",
+            "credential_that_the_server_refuses_is_renewed_once_and_its_challenge_never_relayed",
+        )
         + _in("sidecar/test_relay", "refused_credential_becomes_a_bad_gateway_and_frees_the_stream")
         + _in("sidecar/test_exchange", "upstream_refuses_our_credential_is_a_bad_gateway")
         + _in("sidecar/upstream/test_http", "status_and_body_pass_as_they_are"),

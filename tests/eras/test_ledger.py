@@ -1,4 +1,4 @@
-"""The ledger and the tests say the same: which requirement is held where. A test file names its own in its docstrings."""
+"""Ledger and tests say the same of which requirement is held where. A test file names its own in docstrings."""
 
 import ast
 import re
