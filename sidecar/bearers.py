@@ -74,6 +74,8 @@ def _rules(oauth: OAuth) -> Rules:
                 frozenset(rule.scope),
                 rule.grant,
                 rule.id_claim,
+                rule.list,
+                rule.policed_methods,
             )
             for rule in oauth.rules
         ]

@@ -37,7 +37,7 @@ from sidecar.policies import Policies
 from sidecar.ports import AuditLog, Grant, Upstream
 from sidecar.relay import Relay
 from sidecar.reload import PolicyReload
-from sidecar.settings import Server, Settings
+from sidecar.settings import Server, Settings, TokenGrant
 from sidecar.telemetry import Tally
 from sidecar.upstream.spokesman import Spokesman
 from sidecar.upstreams import made_upstream
@@ -207,17 +207,21 @@ def _given(settings: Settings, stored: SqliteGrants) -> dict[bytes, Grant]:
             kept = grant.token_file is not None and grant.token_file.parent == settings.state / statedir.TOKENS
             if kept:
                 if (token := grant.token()) is not None:
-                    stored.put(name, grant.server, grant.policy, token.encode())
+                    stored.put(Grant(name, *_bound(grant)), token.encode())
             else:
-                given[bytes.fromhex(grant.token_hash())] = Grant(name, grant.server, grant.policy)
+                given[bytes.fromhex(grant.token_hash())] = Grant(name, *_bound(grant))
     return given
+
+
+def _bound(grant: TokenGrant) -> tuple[Any, ...]:
+    return grant.server, grant.policy, grant.list, grant.policed_methods
 
 
 def _anybody(server: str, settings: Settings) -> Grant:
     """Whose every call is where no token is asked for: the settings' grant for this server, or one without policy."""
     for name, grant in settings.grants.items():
         if grant.server == server:
-            return Grant(name, server, grant.policy)
+            return Grant(name, *_bound(grant))
     return Grant("anybody", server, None)
 
 

@@ -12,13 +12,15 @@ import msgspec
 from msgspec.structs import replace
 
 from sidecar.core import denial, era, jsonrpc, messages
+from sidecar.core.closing import is_closed
+from sidecar.core.decision import Decision
 from sidecar.core.ending import ending
 from sidecar.core.inflight import Flight, InFlight
 from sidecar.core.inventory import Inventory
 from sidecar.core.messages import PassThrough, ToolCall, ToolList
 from sidecar.core.record import AuditRecord
 from sidecar.errors import ProtocolError, SidecarError, StoreError, UpstreamError
-from sidecar.judgement import WITHOUT_POLICY, Caller, Judgement, Verdict, unavailable
+from sidecar.judgement import CLOSED, WITHOUT_POLICY, Caller, Judgement, Verdict, unavailable
 from sidecar.notices import Notices
 from sidecar.ports import AuditLog, Clock, Event, Headers, Outgoing, Reply, Upstream
 from sidecar.relay import JSON_HEADERS, Addressee, Relay, denied, failure
@@ -169,9 +171,9 @@ class Exchange:
         turn.method = message.method or ""
         caller = turn.caller
         if caller.grant.policy is None and message.id is not None and message.method not in _WITHOUT_POLICY:
-            self._record(turn, Verdict(WITHOUT_POLICY))
-            text = denial.text(WITHOUT_POLICY.message)
-            return Reply(200, JSON_HEADERS, body=denial.error(message.id_raw, denial.DENIED, text))
+            return self._closed(message, turn, WITHOUT_POLICY)
+        if caller.grant.policed_methods == "all" and is_closed(message):
+            return self._closed(message, turn, CLOSED)
         outgoing = Outgoing(message.raw, message.method, message.id, forwarded, caller.session, message.modern)
         to = Addressee(caller, message.modern, message.id_raw)
         if message.id is not None and message.method is not None:
@@ -181,6 +183,11 @@ class Exchange:
             with self._in_flight.meddling(caller.grant.id):
                 return await self._relayed(self._upstream.send(outgoing), to)
         return await self._relayed(self._upstream.send(outgoing), to)
+
+    def _closed(self, message: PassThrough, turn: _Turn, decision: Decision) -> Reply:
+        self._record(turn, Verdict(decision))
+        body = denial.error(message.id_raw, denial.DENIED, denial.text(decision.message))
+        return Reply(400 if message.id is None else 200, JSON_HEADERS, body=body)
 
     async def _asked(self, request: Outgoing, to: Addressee) -> Reply:
         """The relayed answer to a request that is no call. One that comes as a stream may come late, or never."""

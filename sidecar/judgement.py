@@ -26,6 +26,9 @@ _NOTHING = Reservation(())
 WITHOUT_POLICY = Decision("deny", NO_POLICY, "No policy is attached to this grant.", "", [])
 """What every call under a grant without a policy gets (policy-semantics sections 2 and 3)."""
 
+CLOSED = Decision("deny", "(closed)", "This method is closed for this grant.", "", [])
+"""What a method that is not about tools gets under a grant that polices all methods (mcp-gateway.md G17)."""
+
 
 class Caller(msgspec.Struct, frozen=True):
     """Who calls: the grant, the constant part of its queries, and the upstream's session id if there is one."""

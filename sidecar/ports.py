@@ -14,11 +14,27 @@ from sidecar.core.record import AuditRecord
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """A token's right to one server under one policy (None: no policy, so every call is denied)."""
+    """A token's right to one server under one policy (None: no policy, so every call is denied).
+
+    `list`: its lists hold what is not hidden, or only what may be called. `policed_methods`: all but tools pass, or
+    what is about resources or prompts, or unknown, does not.
+    """
 
     id: str
     server: str
     policy: str | None
+    list: Literal["hidden", "callable"] = "hidden"
+    policed_methods: Literal["tools", "all"] = "tools"
+
+    @property
+    def binding(self) -> "dict[str, Any]":
+        """What the grant's queries have in common."""
+        return {
+            "policy": self.policy,
+            "server": self.server,
+            "grant": self.id,
+            "callable_only": self.list == "callable",
+        }
 
 
 @dataclass(frozen=True, slots=True)

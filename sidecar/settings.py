@@ -110,6 +110,15 @@ class TokenGrant(Model):
 
     server: str = Field(description="The server the token is good for.")
     policy: str | None = Field(description="The policy its calls are judged by; null means that every call is denied.")
+    list: Literal["hidden", "callable"] = Field(
+        default="hidden",
+        description="`hidden`: lists hold every tool that the policy does not hide. `callable`: they also leave out "
+        "what the policy's default denies.",
+    )
+    policed_methods: Literal["tools", "all"] = Field(
+        default="tools",
+        description="`tools`: all else passes. `all`: resources, prompts and unknown methods are closed.",
+    )
     token_env: Word | None = Field(default=None, description="The environment variable that holds the token.")
     token_file: Located | None = Field(default=None, description="The file that holds the token.")
     token_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = Field(

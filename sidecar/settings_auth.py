@@ -60,6 +60,8 @@ class Rule(Model):
         description="The id of the one grant of all these tokens; without it, each `id_claim` has a grant of its own.",
     )
     id_claim: Word = Field(default="sub", description="The claim that tells callers apart.")
+    list: Literal["hidden", "callable"] = Field(default="hidden", description="As for a grant.")
+    policed_methods: Literal["tools", "all"] = Field(default="tools", description="As for a grant.")
 
 
 class OAuth(Model):

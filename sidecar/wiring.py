@@ -94,7 +94,7 @@ class StdioPeer:
     def __init__(self, exchange: Exchange, grant: Grant) -> None:
         self._exchange = exchange
         self._grant = grant
-        self._asker = Asker(policy=grant.policy, server=grant.server, grant=grant.id)
+        self._asker = Asker(**grant.binding)
 
     async def handle(self, line: bytes, session: str | None) -> Reply:
         """The answer to one line."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sidecar.cli.single import ListOf, ListOption, Policed, PolicedMethodsOption
 from sidecar.cli.stores import state_store
 from sidecar.cli.terminal import StateOption, note, refuse, say, state_directory, table
 from sidecar.errors import SidecarError
@@ -57,6 +58,8 @@ def create(
     ] = None,
     config: ConfigOption = None,
     state: StateOption = None,
+    list_of: ListOption = ListOf.hidden,
+    policed_methods: PolicedMethodsOption = Policed.tools,
 ) -> None:
     """Make a grant and print its token.
 
@@ -67,9 +70,10 @@ def create(
         if _NAME.fullmatch(name) is None:
             refuse(f"{label}: may hold letters, digits, _ . and - only, and at most 128 of them")
     from sidecar.grants.sqlite import SqliteGrants
+    from sidecar.ports import Grant
 
     with state_store(_checked(config, state, server, policy), make=True) as database:
-        token = SqliteGrants(database).create(grant_id, server, policy)
+        token = SqliteGrants(database).create(Grant(grant_id, server, policy, list_of.value, policed_methods.value))
     say(token)
     note(f"Grant {grant_id}: server {server}, policy {policy}. The token above is not shown again.")
 
@@ -80,10 +84,13 @@ def list_(config: ConfigOption = None, state: StateOption = None) -> None:
 
     with state_store(_folder(config, state)) as database:
         rows = [
-            (grant.id, grant.server, grant.policy or "(none)", grant.created_at, grant.revoked_at or "-")
+            (
+                *(grant.id, grant.server, grant.policy or "(none)", grant.list, grant.policed_methods),
+                *(grant.created_at, grant.revoked_at or "-"),
+            )
             for grant in SqliteGrants(database).list()
         ]
-    table(("ID", "SERVER", "POLICY", "CREATED", "REVOKED"), rows)
+    table(("ID", "SERVER", "POLICY", "LIST", "METHODS", "CREATED", "REVOKED"), rows)
 
 
 def revoke(

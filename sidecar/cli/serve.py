@@ -11,7 +11,11 @@ from sidecar.cli.single import (
     ApprovalMapOption,
     EnvOption,
     HeaderOption,
+    ListOf,
+    ListOption,
     NameOption,
+    Policed,
+    PolicedMethodsOption,
     PolicyOption,
     Single,
     UpstreamOption,
@@ -84,6 +88,8 @@ def run(
     env: EnvOption = None,
     header: HeaderOption = None,
     approval_map: ApprovalMapOption = None,
+    list_of: ListOption = ListOf.hidden,
+    policed_methods: PolicedMethodsOption = Policed.tools,
 ) -> None:
     """Govern one MCP server with one policy, over HTTP.
 
@@ -94,7 +100,16 @@ def run(
     from sidecar.cli.gateway import serve_http
 
     single = Single(
-        policy, command or (), upstream, name, env or (), header or (), approval_map, state_directory(state)
+        policy,
+        command or (),
+        upstream,
+        name,
+        env or (),
+        header or (),
+        approval_map,
+        state_directory(state),
+        list_of,
+        policed_methods,
     )
     settings = single.settings("run", list(_overrides(listen, None, ready_file, no_auth)))
     if single.command:

@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
@@ -61,6 +62,30 @@ EnvOption = Annotated[
     list[str] | None,
     typer.Option("--env", metavar="K=V", help="Environment variable for the command. May be repeated."),
 ]
+
+
+class ListOf(StrEnum):
+    """What a grant's lists hold."""
+
+    hidden = "hidden"
+    callable = "callable"
+
+
+class Policed(StrEnum):
+    """What a grant closes."""
+
+    tools = "tools"
+    all = "all"
+
+
+ListOption = Annotated[
+    ListOf,
+    typer.Option("--list", help="What lists hold: all that is not hidden, or only what the default does not deny."),
+]
+PolicedMethodsOption = Annotated[
+    Policed,
+    typer.Option("--policed-methods", help="With all, resources, prompts and unknown methods are closed too."),
+]
 ApprovalMapOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -84,6 +109,8 @@ class Single:
     headers: Sequence[str] = ()
     approval_map: Sequence[str] | None = None
     state: Path = field(default_factory=Path)
+    list_of: ListOf = ListOf.hidden
+    policed_methods: Policed = Policed.tools
 
     @property
     def server(self) -> str:
@@ -103,6 +130,8 @@ class Single:
                 f"{kind}-{server}": {
                     "server": server,
                     "policy": _id(self.policy),
+                    "list": self.list_of.value,
+                    "policed_methods": self.policed_methods.value,
                     "token_file": statedir.run_token_file(self.state, server),
                 }
             },
@@ -127,6 +156,9 @@ class Single:
             options += ["--env", variable]
         for text in self.approval_map or ():
             options += ["--approval-map", text]
+        for option, chosen in (("--list", self.list_of), ("--policed-methods", self.policed_methods)):
+            if chosen not in ("hidden", "tools"):
+                options += [option, chosen.value]
         program, *arguments = command_line(self.command)
         return ["stdio", *options, "--", program, *map(_from_anywhere, arguments)]
 

@@ -8,7 +8,11 @@ from sidecar.cli.single import (
     ApprovalMapOption,
     EnvOption,
     HeaderOption,
+    ListOf,
+    ListOption,
     NameOption,
+    Policed,
+    PolicedMethodsOption,
     PolicyOption,
     Single,
     UpstreamOption,
@@ -37,6 +41,8 @@ def stdio(
     env: EnvOption = None,
     header: HeaderOption = None,
     approval_map: ApprovalMapOption = None,
+    list_of: ListOption = ListOf.hidden,
+    policed_methods: PolicedMethodsOption = Policed.tools,
 ) -> None:
     """Govern one MCP server with one policy, over stdio.
 
@@ -47,7 +53,16 @@ def stdio(
     from sidecar.settings_file import Override
 
     single = Single(
-        policy, command or (), upstream, name, env or (), header or (), approval_map, state_directory(state)
+        policy,
+        command or (),
+        upstream,
+        name,
+        env or (),
+        header or (),
+        approval_map,
+        state_directory(state),
+        list_of,
+        policed_methods,
     )
     settings = single.settings(
         "stdio", [Override("auth", False, "stdio"), Override("listen_host", "localhost", "stdio")]

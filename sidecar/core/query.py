@@ -7,6 +7,7 @@ import msgspec
 
 _json = msgspec.json.Encoder().encode
 _APPROVED = b',"approval":{"state":"granted"}'
+_CALLABLE = b',"list":"callable"'
 _REFUSED = b',"approval":{"state":"refused"}'
 
 _long_exponent = re.compile(rb"[eE][+-]?[0-9]{7}").search
@@ -20,10 +21,11 @@ class Asker:
     Shape: opa.md section 2, e.g. `{"policy": "p", "server": "s", "grant": "g", "tool": "t", "args": {…}}`.
     """
 
-    __slots__ = ("_head",)
+    __slots__ = ("_head", "_list")
 
-    def __init__(self, *, policy: str | None, server: str, grant: str) -> None:
+    def __init__(self, *, policy: str | None, server: str, grant: str, callable_only: bool = False) -> None:
         self._head = _json({"policy": policy, "server": server, "grant": grant})[:-1]
+        self._list = _CALLABLE if callable_only else b""
 
     def call(
         self,
@@ -41,8 +43,8 @@ class Asker:
         return b'%b,"tool":%b%b%b}' % (self._head, _json(tool), judged, answer)
 
     def visible(self, tools: Sequence[str]) -> bytes:
-        """The query for the visible ones among a list's names."""
-        return b'%b,"tools":%b}' % (self._head, _json(list(tools)))
+        """The query for the visible ones among a list's names; of a grant that asks so, those that may be called."""
+        return b'%b%b,"tools":%b}' % (self._head, self._list, _json(list(tools)))
 
 
 def _askable(arguments: bytes) -> bytes:

@@ -202,7 +202,7 @@ class Gateway:
         if asker is None:
             if len(self._askers) >= _ASKERS:
                 self._askers.clear()
-            asker = self._askers[grant] = Asker(policy=grant.policy, server=grant.server, grant=grant.id)
+            asker = self._askers[grant] = Asker(**grant.binding)
         given = headers.get(_SESSION)
         if given is None:
             return Caller(grant, asker)

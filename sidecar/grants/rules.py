@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sidecar.errors import InsufficientScope, UnknownGrant, WrongServer
 from sidecar.ports import Grant
@@ -27,6 +27,8 @@ class Rule:
     scope: frozenset[str]
     grant: str | None
     id_claim: str
+    list: Literal["hidden", "callable"] = "hidden"
+    policed_methods: Literal["tools", "all"] = "tools"
 
 
 class Rules:
@@ -43,7 +45,7 @@ class Rules:
             if rule.server != server or not all(_holds(claims, *wanted) for wanted in rule.claims.items()):
                 continue
             if rule.scope <= held:
-                return Grant(rule.grant or _own(claims, rule), server, rule.policy)
+                return Grant(rule.grant or _own(claims, rule), server, rule.policy, rule.list, rule.policed_methods)
             wanting = rule.scope
         if wanting is not None:
             raise InsufficientScope("This token lacks a scope.", wanting)

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from msgspec.structs import astuple
+
 from sidecar.database import Cursor, Database, Reader
 from sidecar.errors import StoreError
 from sidecar.grants import token as tokens
@@ -12,11 +14,13 @@ from sidecar.ports import Grant
 
 FRESH_S = 0.02
 
-_VALID = "SELECT token_hash, id, server, policy FROM grants WHERE revoked_at IS NULL"
-_LISTED = "SELECT id, server, policy, created_at, revoked_at FROM grants ORDER BY id"
+_VALID = "SELECT token_hash, id, server, policy, list, policed_methods FROM grants WHERE revoked_at IS NULL"
+_LISTED = "SELECT id, server, policy, created_at, revoked_at, list, policed_methods FROM grants ORDER BY id"
 _PUT = """
-INSERT INTO grants (id, server, policy, token_hash, created_at) VALUES (?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%SZ'))
+INSERT INTO grants (id, server, policy, list, policed_methods, token_hash, created_at)
+VALUES (?, ?, ?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%SZ'))
 ON CONFLICT (id) DO UPDATE SET server = excluded.server, policy = excluded.policy,
+list = excluded.list, policed_methods = excluded.policed_methods,
 token_hash = excluded.token_hash, created_at = excluded.created_at, revoked_at = NULL
 """
 _REVOKE = "UPDATE grants SET revoked_at = strftime('%Y-%m-%dT%H:%M:%SZ') WHERE id = ? AND revoked_at IS NULL"
@@ -31,6 +35,8 @@ class Issued:
     policy: str | None
     created_at: str
     revoked_at: str | None
+    list: str = "hidden"
+    policed_methods: str = "tools"
 
 
 def issued(store: Database | Reader) -> list[Issued]:
@@ -63,28 +69,28 @@ class SqliteGrants:
         stored, grant = self._by_hash.get(presented, (b"", None))
         return grant if hmac.compare_digest(stored, presented) else None
 
-    def create(self, grant_id: str, server: str, policy: str | None) -> str:
+    def create(self, grant: Grant) -> str:
         """The token of a new grant; it cannot be shown again.
 
         The id of a revoked grant may be used anew; its counters go on.
         Raises: StoreError (a grant of this id is valid, or the store fails).
         """
         token = tokens.mint()
-        row = (grant_id, server, policy, tokens.digest(token.encode()))
+        row = (*astuple(grant), tokens.digest(token.encode()))
 
         def write(cursor: Cursor) -> bool:
-            if cursor.execute("SELECT 1 FROM grants WHERE id = ? AND revoked_at IS NULL", (grant_id,)).fetchone():
+            if cursor.execute("SELECT 1 FROM grants WHERE id = ? AND revoked_at IS NULL", (grant.id,)).fetchone():
                 return False
             cursor.execute(_PUT, row)
             return True
 
         if not self._change(write):
-            raise StoreError(f'There is a grant "{grant_id}" already.', hint="Choose another id, or revoke it first.")
+            raise StoreError(f'There is a grant "{grant.id}" already.', hint="Choose another id, or revoke it first.")
         return token
 
-    def put(self, grant_id: str, server: str, policy: str | None, token: bytes) -> None:
+    def put(self, grant: Grant, token: bytes) -> None:
         """Makes `token` the one token of a grant, new or not. Raises: StoreError."""
-        row = (grant_id, server, policy, tokens.digest(token))
+        row = (*astuple(grant), tokens.digest(token))
         self._change(lambda cursor: bool(cursor.execute(_PUT, row).rowcount))
 
     def revoke(self, grant_id: str) -> bool:

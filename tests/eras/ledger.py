@@ -163,9 +163,11 @@ LEDGER: dict[str, Requirement] = {
             "message_that_is_no_tool_call_passes_untouched_without_a_record",
             "no_policy_other_method_is_an_error_and_recorded",
             "no_policy_list_is_empty",
+            "all_methods_policed_what_is_not_about_tools_is_an_error_and_recorded",
         )
+        + _in("sidecar/core/test_closing", "resources_prompts_and_unknown_methods_are_closed")
+        + _in("eras/test_transports", "grant_that_polices_all_methods_closes_prompts_and_resources")
         + _in("eras/conformance/test_conformance", "every_check_that_passes_directly_passes_through_the_gateway"),
-        missing="policed_methods is not built here yet",
     ),
     "G18": Requirement(
         "own",
@@ -197,6 +199,8 @@ LEDGER: dict[str, Requirement] = {
         + _in("bypass/test_framing", "session_of_another_grant_does_not_exist")
         + _PAIRS
         + _in("sidecar/downstream/test_sessions", "unwrap_by_another_grant_gives_nothing")
+        + _in("sidecar/downstream/test_sessions", "event_is_given_to_no_other_session")
+        + _in("sidecar/downstream/test_http", "get_from_an_event_of_another_grant_or_session_is_refused")
         + _in("sidecar/downstream/test_http", "session_ids_are_wrapped_for_the_client_and_unwrapped_for_the_server"),
     ),
     "G22": Requirement(
@@ -276,6 +280,11 @@ LEDGER: dict[str, Requirement] = {
             "listener_is_told_once_for_each_change_and_without_an_event_id",
             "subscriber_is_told_once_the_server_has_acknowledged_its_subscription",
             "subscriber_to_other_things_is_not_told",
+        )
+        + _in(
+            "eras/test_transports",
+            "legacy_client_is_told_when_a_new_policy_changes_what_it_sees",
+            "modern_subscriber_is_told_when_a_new_policy_changes_what_it_sees",
         ),
     ),
     "G29": Requirement(

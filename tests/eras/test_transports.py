@@ -1,6 +1,6 @@
 """Each pair of transports in each era, between a real client and a server that does all a server may.
 
-Source: mcp-gateway.md section 1, G19–G25, G40–G47.
+Source: mcp-gateway.md section 1, G17, G19–G25, G28, G40–G47.
 """
 
 import asyncio
@@ -21,12 +21,13 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
 
 from examples import gateway
 
 ROOT = Path(gateway.__file__).parents[1]
 SERVER = ROOT / "tests" / "servers" / "chatty.py"
-POLICY = {
+POLICY: dict[str, Any] = {
     "version": "1",
     "default": "allow",
     "hide": ["secret"],
@@ -100,20 +101,22 @@ def _until_open(port: int, process: "subprocess.Popen[bytes]") -> None:
 
 
 @asynccontextmanager
-async def connected(pair: str, mode: str, folder: Path, heard: Heard) -> AsyncIterator[Client]:
+async def connected(
+    pair: str, mode: str, folder: Path, heard: Heard, policy_of: Any = POLICY, *more: str
+) -> AsyncIterator[Client]:
     """A client before the gateway before the server, by the transports of the pair."""
     near, far = pair.split("-")
     policy = folder / "policy.json"
-    policy.write_text(json.dumps(POLICY))
+    policy.write_text(json.dumps(policy_of))
     with serving(folder / "log", far) as upstream:
         if near == "stdio":
-            options = ["--policy", str(policy), "--state", str(folder / "state"), "--name", "chatty"]
+            options = ["--policy", str(policy), "--state", str(folder / "state"), "--name", "chatty", *more]
             arguments = ["-m", "sidecar", "stdio", *options, *upstream]
             parameters = StdioServerParameters(command=sys.executable, args=arguments, env={**os.environ}, cwd=ROOT)
             async with heard.client(stdio_client(parameters), mode) as client:
                 yield client
             return
-        with gateway.running(policy, ["--name", "chatty", *upstream], folder / "gateway") as running:
+        with gateway.running(policy, ["--name", "chatty", *more, *upstream], folder / "gateway") as running:
             headers = {"Authorization": f"Bearer {running.token}"}
             async with (
                 httpx2.AsyncClient(headers=headers, timeout=30) as http,
@@ -224,3 +227,24 @@ async def test_modern_subscriber_is_told_when_a_new_policy_changes_what_it_sees(
                 assert type(event).__name__ == "ToolsListChanged"
                 break
         assert [tool.name for tool in (await client.list_tools()).tools] == TOOLS[1:]
+
+
+@pytest.mark.parametrize(("options", "listed"), [((), TOOLS), (("--list", "callable"), ["echo", "pay"])])
+@pytest.mark.parametrize("pair", ["http-http", "stdio-stdio"])
+async def test_list_of_a_grant_holds_what_is_not_hidden_or_what_may_be_called(
+    pair: str, options: tuple[str, ...], listed: list[str], tmp_path: Path
+) -> None:
+    policy = {"version": "1", "default": "deny", "hide": ["secret"], "tools": {"echo": {}, **POLICY["tools"]}}
+    async with connected(pair, "auto", tmp_path, Heard(), policy, *options) as client:
+        assert [tool.name for tool in (await client.list_tools()).tools] == listed
+        assert (await client.call_tool("steps", {})).is_error
+
+
+@pytest.mark.parametrize("pair", ["http-http", "stdio-stdio"])
+async def test_grant_that_polices_all_methods_closes_prompts_and_resources(pair: str, tmp_path: Path) -> None:
+    async with connected(pair, "auto", tmp_path, Heard(), POLICY, "--policed-methods", "all") as client:
+        for ask in (client.list_prompts, client.list_resources):
+            with pytest.raises(MCPError) as caught:
+                await ask()
+            assert caught.value.error.code == 40301
+        assert text(await client.call_tool("echo", {"text": "x"})) == "x"

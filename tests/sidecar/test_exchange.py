@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from sidecar.core.decision import UNAVAILABLE, Decision, Limit
@@ -554,6 +555,42 @@ async def test_no_policy_list_is_empty() -> None:
     desk = Desk(policy=None, replies=[Reply(200, JSON_TYPE, body=listed)])
     desk.opa.revision = ""
     assert parsed(await desk.handle(message("tools/list")))["result"]["tools"] == []
+
+
+# A grant that polices all methods
+
+
+def closed_desk(*replies: Reply) -> Desk:
+    desk = Desk(replies=replies)
+    desk.caller = msgspec.structs.replace(desk.caller, grant=Grant("g", "s", "p", "hidden", "all"))
+    return desk
+
+
+@pytest.mark.parametrize("method", ["resources/list", "prompts/get", "completion/complete", "x/unknown"])
+async def test_all_methods_policed_what_is_not_about_tools_is_an_error_and_recorded(method: str) -> None:
+    desk = closed_desk()
+    reply = await desk.handle(message(method, "q"))
+    assert (reply.status, parsed(reply)["error"]["code"]) == (200, 40301)
+    assert desk.tape == ["record"]
+    assert (desk.record.method, desk.record.outcome, desk.record.rule) == (method, "deny", "(closed)")
+
+
+@pytest.mark.parametrize("method", ["initialize", "ping", "tools/list", "tasks/get", "subscriptions/listen"])
+async def test_all_methods_policed_what_tools_need_passes(method: str) -> None:
+    desk = closed_desk()
+    assert (await desk.handle(message(method))).body == RESULT
+
+
+async def test_all_methods_policed_unknown_notification_is_refused() -> None:
+    desk = closed_desk()
+    assert (await desk.handle(message("notifications/x", None))).status == 400
+    assert "forward" not in desk.tape
+
+
+async def test_all_methods_policed_answer_to_the_server_is_forwarded() -> None:
+    desk = closed_desk(Reply(202, body=b""))
+    await desk.handle(b'{"jsonrpc":"2.0","id":7,"result":{}}')
+    assert desk.tape == ["forward"]
 
 
 # What is not a call

@@ -45,9 +45,11 @@ decisions := [answer | some call in input.calls; answer := decision with input a
 
 # METADATA
 # title: Tools of a list that are not hidden, in the same order
-# description: Undefined for a policy that OPA does not hold. Without a policy nothing is visible.
+# description: >-
+#   Undefined for a policy that OPA does not hold. Without a policy nothing is visible. A grant may ask for
+#   those alone that some call of could be permitted.
 # entrypoint: true
-visible := {"revision": _revision, "names": [name | some name in input.tools; not _hides(name)]}
+visible := {"revision": _revision, "names": [name | some name in input.tools; not _hides(name); _listed(name)]}
 
 visible := {"revision": "", "names": []} if input.policy == null
 
@@ -64,6 +66,12 @@ _revision := policies[input.policy].revision
 _hides(name) if policies[input.policy].hide[name]
 
 _hides(_) if policies[input.policy].hide["*"]
+
+_listed(_) if not input.list == "callable"
+
+_listed(name) if policies[input.policy].tools[name]
+
+_listed(_) if policies[input.policy].fallback == "allow"
 
 _hidden if policies[input.policy].hide[input.tool]
 

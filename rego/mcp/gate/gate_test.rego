@@ -205,6 +205,22 @@ test_visible_keeps_order_and_drops_hidden_names if {
 	_see("shut", ["z", "secret", "pay", "a"]) == {"revision": _revision, "names": ["z", "pay", "a"]}
 }
 
+_call_of(policy, list, names) := answer.names if {
+	asked := {"policy": policy, "tools": names, "list": list}
+	answer := gate.visible with input as asked with data.mcp.policies as _policies
+}
+
+test_visible_callable_leaves_out_what_the_default_denies if {
+	_call_of("shut", "callable", ["z", "secret", "pay", "a"]) == ["pay"]
+	_call_of("shut", "hidden", ["z", "secret", "pay", "a"]) == ["z", "pay", "a"]
+}
+
+test_visible_callable_is_all_but_hidden_where_the_default_allows if {
+	_call_of("open", "callable", ["z", "secret", "pay"]) == ["z", "pay"]
+	_call_of("dark", "callable", ["pay"]) == []
+	_call_of(null, "callable", ["pay"]) == []
+}
+
 test_visible_is_empty_under_star if _see("dark", ["pay"]) == {"revision": _revision, "names": []}
 
 test_visible_is_empty_without_a_policy if _see(null, ["pay"]) == {"revision": "", "names": []}

@@ -170,10 +170,13 @@ def test_unknown_option_is_one_line_and_exit_2(command: str, capsys: pytest.Capt
         ("serve --config regate.yaml --listen x", "regate serve: --listen: must be HOST:PORT, such as 127.0.0.1:8700"),
         ("serve --config regate.yaml extra", "regate serve: Got unexpected extra argument(s) (extra)"),
         ("stdio -- x", "regate stdio: Missing option '--policy'"),
-        ("stdio --policy policy.json", "regate stdio: Missing argument '-- COMMAND'"),
+        (
+            "stdio --policy policy.json",
+            "regate stdio: name the server: either `-- COMMAND ...` at the end, or --upstream URL",
+        ),
         (
             "stdio --policy policy.json --listen x -- x",
-            "regate stdio: No such option: --listen (Possible options: --env, --state)",
+            "regate stdio: No such option: --listen (Possible options: --env, --list, --state)",
         ),
         ("check", "regate check: Missing argument 'policies'"),
         ("check none.json", "regate check: Invalid value for 'policies': file 'none.json' does not exist"),

@@ -58,9 +58,17 @@ def test_list_shows_grants_and_revoked_ones(regate: Regate) -> None:
         regate("grants", "create", "--server", "git", "--policy", "p", "--id", id_)
     assert regate("grants", "revoke", "b").out == "b revoked\n"
     heads, first, second = (line.split() for line in regate("grants", "list").out.splitlines())
-    assert heads == ["ID", "SERVER", "POLICY", "CREATED", "REVOKED"]
-    assert (first[:3], first[4]) == (["a", "git", "p"], "-")
-    assert (second[:3], second[4][-1]) == (["b", "git", "p"], "Z")
+    assert heads == ["ID", "SERVER", "POLICY", "LIST", "METHODS", "CREATED", "REVOKED"]
+    assert (first[:5], first[6]) == (["a", "git", "p", "hidden", "tools"], "-")
+    assert (second[:5], second[6][-1]) == (["b", "git", "p", "hidden", "tools"], "Z")
+
+
+def test_create_binds_the_policy_with_its_options(regate: Regate, tmp_path: Path) -> None:
+    options = ("--list", "callable", "--policed-methods", "all")
+    token = regate("grants", "create", "--server", "git", "--policy", "p", "--id", "ci", *options).out.strip()
+    grant = _resolve(tmp_path / "state", token)
+    assert grant is not None
+    assert (grant.list, grant.policed_methods) == ("callable", "all")
 
 
 def test_revoke_makes_the_token_worthless(regate: Regate, tmp_path: Path) -> None:

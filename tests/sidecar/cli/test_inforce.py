@@ -16,6 +16,7 @@ from sidecar.core.limits import Claim
 from sidecar.database import open_database
 from sidecar.errors import CannotDecide
 from sidecar.grants.sqlite import SqliteGrants
+from sidecar.ports import Grant
 
 PAGE: dict[str, Any] = {
     "version": sidecar.__version__,
@@ -33,10 +34,10 @@ def running(state: Path, url: str = "http://127.0.0.1:8700") -> Iterator[None]:
     try:
         grants = SqliteGrants(database)
         if not grants.list():
-            grants.create("made", "web", "p")
-            grants.create("gone", "web", "p")
+            grants.create(Grant("made", "web", "p"))
+            grants.create(Grant("gone", "web", "p"))
             grants.revoke("gone")
-            grants.create("other", "web", "q")
+            grants.create(Grant("other", "web", "q"))
         with statedir.announced(state, statedir.Gateway(url, os.getpid())):
             yield
     finally:

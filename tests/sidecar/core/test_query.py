@@ -60,6 +60,17 @@ def test_visible_query_holds_the_names_in_order() -> None:
     assert query == {"policy": "p", "server": "s", "grant": "g", "tools": ["b", "a"]}
 
 
+def test_visible_query_of_a_grant_that_lists_what_may_be_called_says_so() -> None:
+    asker = Asker(policy="p", server="s", grant="g", callable_only=True)
+    assert json.loads(asker.visible(("a",))) == {
+        "policy": "p",
+        "server": "s",
+        "grant": "g",
+        "list": "callable",
+        "tools": ["a"],
+    }
+
+
 def test_zero_with_an_exponent_that_opa_cannot_read_is_asked_as_zero() -> None:
     arguments = (
         rb'{"0e99999999": "\"0e99999999", "a": [-0.00E-99999999, 0e99999999,10e2], "b": 0.0e7, "c": "1e9999999"}'

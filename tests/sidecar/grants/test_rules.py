@@ -32,6 +32,11 @@ def test_grant_may_be_one_for_all_or_told_by_another_claim() -> None:
     assert Rules([rule(id_claim="client.id")]).grant({"client": {"id": "c"}}, "s").id == "oauth:s:c"
 
 
+def test_grant_has_the_options_of_its_rule() -> None:
+    bound = rule(list="callable", policed_methods="all")
+    assert Rules([bound]).grant(ALICE, "s") == Grant("oauth:s:alice", "s", "p", "callable", "all")
+
+
 @pytest.mark.parametrize("sub", [None, "", 5, True, ["alice"], "a" * 256, "a\nb", "a\x00", "\u202ealice"])
 def test_grant_of_an_odd_subject_is_refused(sub: Any) -> None:
     with pytest.raises(UnknownGrant):

@@ -27,15 +27,15 @@ def grants(database: Database) -> SqliteGrants:
 
 
 def test_resolve_created_token_its_grant(grants: SqliteGrants) -> None:
-    token = grants.create("alice", "bank", "payments")
-    other = grants.create("bob", "shop", None)
+    token = grants.create(Grant("alice", "bank", "payments"))
+    other = grants.create(Grant("bob", "shop", None))
     assert grants.resolve(token.encode()) == Grant("alice", "bank", "payments")
     assert grants.resolve(other.encode()) == Grant("bob", "shop", None)
 
 
 @pytest.mark.parametrize("token", [b"", b"rg_", b"rg_wrong", b"\xff\x00", b"x" * 100_000])
 def test_resolve_unknown_token_none(grants: SqliteGrants, token: bytes) -> None:
-    grants.create("alice", "bank", None)
+    grants.create(Grant("alice", "bank", None))
     assert grants.resolve(token) is None
 
 
@@ -44,8 +44,17 @@ def test_resolve_no_grants_none(grants: SqliteGrants) -> None:
     assert grants.resolve(b"") is None
 
 
+def test_resolve_grant_has_the_options_it_was_made_with(grants: SqliteGrants) -> None:
+    bound = Grant("alice", "bank", "p", "callable", "all")
+    assert grants.resolve(grants.create(bound).encode()) == bound
+    kept = Grant("run", "bank", "p", "callable", "tools")
+    grants.put(kept, b"rg_one")
+    assert grants.resolve(b"rg_one") == kept
+    assert [(one.list, one.policed_methods) for one in grants.list()] == [("callable", "all"), ("callable", "tools")]
+
+
 def test_revoke_token_worthless_at_once(grants: SqliteGrants) -> None:
-    token = grants.create("alice", "bank", None).encode()
+    token = grants.create(Grant("alice", "bank", None)).encode()
     assert grants.resolve(token)
     assert grants.revoke("alice")
     assert grants.resolve(token) is None
@@ -54,47 +63,47 @@ def test_revoke_token_worthless_at_once(grants: SqliteGrants) -> None:
 
 
 def test_create_valid_id_store_error_old_token_kept(grants: SqliteGrants) -> None:
-    token = grants.create("alice", "bank", None)
+    token = grants.create(Grant("alice", "bank", None))
     with pytest.raises(StoreError, match="already") as caught:
-        grants.create("alice", "shop", None)
+        grants.create(Grant("alice", "shop", None))
     assert "revoke" in caught.value.hint
     assert grants.resolve(token.encode()) == Grant("alice", "bank", None)
 
 
 def test_create_revoked_id_new_token_only(grants: SqliteGrants) -> None:
-    old = grants.create("alice", "bank", None)
+    old = grants.create(Grant("alice", "bank", None))
     grants.revoke("alice")
-    new = grants.create("alice", "shop", "p")
+    new = grants.create(Grant("alice", "shop", "p"))
     assert grants.resolve(old.encode()) is None
     assert grants.resolve(new.encode()) == Grant("alice", "shop", "p")
 
 
 def test_put_own_token_replaced_by_the_next(grants: SqliteGrants) -> None:
-    grants.put("run", "bank", "p", b"rg_one")
-    grants.put("run", "bank", "p", b"rg_one")
+    grants.put(Grant("run", "bank", "p"), b"rg_one")
+    grants.put(Grant("run", "bank", "p"), b"rg_one")
     assert grants.resolve(b"rg_one") == Grant("run", "bank", "p")
-    grants.put("run", "bank", "q", b"rg_two")
+    grants.put(Grant("run", "bank", "q"), b"rg_two")
     assert grants.resolve(b"rg_one") is None
     assert grants.resolve(b"rg_two") == Grant("run", "bank", "q")
 
 
 def test_put_revoked_id_valid_again(grants: SqliteGrants) -> None:
-    grants.put("run", "bank", None, b"rg_one")
+    grants.put(Grant("run", "bank", None), b"rg_one")
     grants.revoke("run")
-    grants.put("run", "bank", None, b"rg_one")
+    grants.put(Grant("run", "bank", None), b"rg_one")
     assert grants.resolve(b"rg_one") == Grant("run", "bank", None)
 
 
 def test_put_token_of_another_grant_store_error(grants: SqliteGrants) -> None:
-    grants.put("a", "bank", None, b"rg_one")
+    grants.put(Grant("a", "bank", None), b"rg_one")
     with pytest.raises(StoreError):
-        grants.put("b", "bank", None, b"rg_one")
+        grants.put(Grant("b", "bank", None), b"rg_one")
     assert grants.resolve(b"rg_one") == Grant("a", "bank", None)
 
 
 def test_list_all_by_id_with_times(grants: SqliteGrants) -> None:
-    grants.create("bob", "shop", None)
-    grants.create("alice", "bank", "p")
+    grants.create(Grant("bob", "shop", None))
+    grants.create(Grant("alice", "bank", "p"))
     grants.revoke("bob")
     alice, bob = grants.list()
     assert (alice.id, alice.server, alice.policy, alice.revoked_at) == ("alice", "bank", "p", None)
@@ -104,7 +113,7 @@ def test_list_all_by_id_with_times(grants: SqliteGrants) -> None:
 
 
 def test_tokens_never_in_the_files(tmp_path: Path, grants: SqliteGrants) -> None:
-    token = grants.create("alice", "bank", None).encode()
+    token = grants.create(Grant("alice", "bank", None)).encode()
     assert not [file for file in tmp_path.iterdir() if token in file.read_bytes() or token[3:] in file.read_bytes()]
 
 
@@ -113,10 +122,11 @@ import sys
 from pathlib import Path
 from sidecar.database import Reader, open_database
 from sidecar.grants.sqlite import SqliteGrants, issued
+from sidecar.ports import Grant
 database = open_database(Path(sys.argv[1]), "state")
 grants = SqliteGrants(database)
 if sys.argv[2] == "create":
-    print(grants.create("carol", "bank", None))
+    print(grants.create(Grant("carol", "bank", None)))
 else:
     print(grants.revoke("carol"))
 database.close_now()
@@ -144,7 +154,7 @@ def test_resolve_two_gateways_agree_within_20_milliseconds(
     monkeypatch.setattr("sidecar.grants.sqlite.time.monotonic", lambda: now[0])
     other = open_database(tmp_path, "state")
     far = SqliteGrants(other)
-    token = grants.create("alice", "bank", None).encode()
+    token = grants.create(Grant("alice", "bank", None)).encode()
     assert [store.resolve(token) for store in (grants, far)] == [Grant("alice", "bank", None)] * 2
     far.revoke("alice")
     assert far.resolve(token) is None
@@ -157,7 +167,7 @@ def test_resolve_many_in_20_milliseconds_store_asked_once(
     database: Database, grants: SqliteGrants, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sidecar.grants.sqlite.time.monotonic", lambda: 100.0)
-    token = grants.create("alice", "bank", None).encode()
+    token = grants.create(Grant("alice", "bank", None)).encode()
     read: list[str] = []
     database._connection.set_trace_callback(read.append)
     assert all(grants.resolve(token) for _ in range(50))
@@ -168,7 +178,7 @@ def test_resolve_other_tables_written_grants_not_read_again(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grants = SqliteGrants(database)
-    token = grants.create("alice", "bank", None).encode()
+    token = grants.create(Grant("alice", "bank", None)).encode()
     monkeypatch.setattr("sidecar.grants.sqlite.FRESH_S", 0.0)
     grants.resolve(token)
     read: list[str] = []
@@ -182,7 +192,7 @@ def test_resolve_other_tables_written_grants_not_read_again(
 
 def test_resolve_store_gone_store_error(tmp_path: Path, grants: SqliteGrants, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sidecar.grants.sqlite.FRESH_S", 0.0)
-    token = grants.create("alice", "bank", None).encode()
+    token = grants.create(Grant("alice", "bank", None)).encode()
     grants.resolve(token)
     (tmp_path / "state.sqlite").rename(tmp_path / "away")
     with pytest.raises(StoreError):
@@ -192,8 +202,8 @@ def test_resolve_store_gone_store_error(tmp_path: Path, grants: SqliteGrants, mo
 
 
 def test_issued_grants_can_be_read_beside_a_gateway(tmp_path: Path, grants: SqliteGrants) -> None:
-    grants.create("alice", "bank", "careful")
-    grants.create("bob", "bank", None)
+    grants.create(Grant("alice", "bank", "careful"))
+    grants.create(Grant("bob", "bank", None))
     grants.revoke("bob")
     reader = Reader(tmp_path / "state.sqlite", "state")
     try:
