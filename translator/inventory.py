@@ -47,6 +47,8 @@ def read(text: bytes) -> Inventory:
         report.unreadable(0, f"the list of tools is larger than {source.MAX_BYTES} bytes")
     else:
         decoded = source.decode(text, report)
+        if not report and not decoded.strip():
+            report.unreadable(0, "the list of tools is empty", _SHAPES)
     root = None if report else source.read(decoded, report)
     tools = _tools(_listed(root, report), report) if root else {}
     if report:

@@ -92,13 +92,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - closed by who called us
         with contextlib.suppress(AttributeError):
-            getattr(sys, name).reconfigure(errors="backslashreplace")
+            _speak(getattr(sys, name))
     code = _run(sys.argv[1:] if arguments is None else arguments)
     try:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return code
+
+
+def _speak(stream: Any) -> None:
+    """Nothing a command says may fail to be encoded; what goes into a file or a pipe is UTF-8 in every locale."""
+    stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
 
 
 def _run(arguments: Sequence[str]) -> int:

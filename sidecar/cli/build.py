@@ -8,6 +8,7 @@ import typer
 
 from sidecar.cli import files
 from sidecar.cli.findings import lines
+from sidecar.cli.policyfiles import by_id
 from sidecar.cli.terminal import printable, refuse, say
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ Examples:
   regate build policies/ -o bundle.tar.gz --git --serial 7 --sign key.pem --alg ES256
 
 A folder stands for the *.json in it. A policy's id is its file name without the ending. The same policies give the
-same bytes. Exit code 0: written; 1: a policy has problems, or a file cannot be read or written; 2: wrong usage.
+same bytes. Exit code 0: written; 1: a policy has problems, or a file cannot be read or written; 2: wrong usage; 3: the
+OPA that was named does not answer.
 """
 
 
@@ -91,7 +93,9 @@ def build(
     ] = False,
 ) -> None:
     """Make the bundle that OPA loads from policy files and folders."""
-    paths = _by_id(_files(policies or ()))
+    if str(output) == "-":
+        refuse("-o must name a file: a bundle is not for a terminal")
+    paths = by_id(_files(policies or ()))
     if bool(paths) == (part == "library"):
         refuse("--part library takes no policies" if paths else "name at least one policy file or folder")
     metadata = _metadata(serial, commit, list(paths.values()) if git else None)
@@ -110,10 +114,7 @@ def _write_tests(bundle: "Bundle", paths: Mapping[str, Path]) -> None:
 
     for id_, policy in paths.items():
         path = policy.with_name(f"{id_}_test.rego")
-        try:
-            path.write_text(suite(bundle.policies[id_].program, id_), encoding="utf-8")
-        except OSError as error:
-            raise files.failed(path, "written", error) from error
+        files.write(path, suite(bundle.policies[id_].program, id_).encode())
         say(printable(str(path)))
 
 
@@ -129,15 +130,6 @@ def _files(policies: Sequence[Path]) -> list[Path]:
             refuse(f"{path} holds no policy: no file in it ends in .json")
         found += inner
     return found
-
-
-def _by_id(policies: Sequence[Path]) -> dict[str, Path]:
-    paths: dict[str, Path] = {}
-    for path in policies:
-        other = paths.setdefault(path.stem, path)
-        if other != path:
-            refuse(f"{other} and {path} would have the same id, {path.stem}; rename one")
-    return paths
 
 
 def _metadata(serial: int | None, commit: str | None, policies: Sequence[Path] | None) -> dict[str, str | int]:

@@ -31,7 +31,7 @@ Prints every problem as PATH:LINE:COLUMN: POINTER: MESSAGE, and what a lint says
 PATH:LINE:COLUMN: warning: POINTER: MESSAGE [CODE]. An error keeps the policy from being loaded; a
 warning most likely means something else than was meant; a note is good to know. Exit code 0: nothing
 at or above --fail-on; 1: something; 2: wrong usage, or the list of tools is none; 3: a file cannot be
-read.
+read, or the OPA that was named does not answer.
 """
 
 Severity = Literal["error", "warning", "note"]
@@ -123,7 +123,7 @@ def _matching(data: bytes, findings: Sequence["Problem"]) -> "Program | None":
     """What the policy means, if it is good and has patterns."""
     from translator import parse
 
-    good = b"regex" in data and not any(each.severity == "error" for each in findings)
+    good = (b"regex" in data or b"\\u" in data) and not any(each.severity == "error" for each in findings)
     return parse(data) if good else None
 
 

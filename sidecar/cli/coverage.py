@@ -12,6 +12,7 @@ import typer
 from sidecar.cli import casefiles, files
 from sidecar.cli.build import MapOption
 from sidecar.cli.findings import lines
+from sidecar.cli.policyfiles import by_id
 from sidecar.cli.terminal import FormatOption, note, printable, refuse, say
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def coverage(
     """Tell which rules of policies no case and no test hits."""
     case_files = [*(cases or ()), *(path for path in policies if path.suffix == ".jsonl")]
     test_files = [*(tests or ()), *(path for path in policies if path.suffix == ".rego")]
-    paths = _by_id([path for path in policies if path.suffix not in (".jsonl", ".rego")])
+    paths = by_id([path for path in policies if path.suffix not in (".jsonl", ".rego")])
     if not paths:
         refuse("name at least one policy")
     if not case_files and not test_files:
@@ -89,15 +90,6 @@ def coverage(
         raise typer.Exit(1)
     if held.faults:
         raise typer.Exit(2)
-
-
-def _by_id(policies: Sequence[Path]) -> dict[str, Path]:
-    paths: dict[str, Path] = {}
-    for path in policies:
-        other = paths.setdefault(path.stem, path)
-        if other != path:
-            refuse(f"{other} and {path} would have the same id, {path.stem}; rename one")
-    return paths
 
 
 def _translated(texts: Mapping[str, bytes], paths: Mapping[str, Path], approval_map: Sequence[str]) -> "Bundle":

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from translator import Program
 
 _EXAMPLE = """\b
-Example:
+Examples:
   regate diff old.json new.json --tools tools.json --fail-on looser
   regate diff old.json new.json --format markdown > comment.md
 

@@ -1,6 +1,5 @@
 """`regate explain`: why a call gets the answer it gets, and what to change for another. Makes no call."""
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ import typer
 from sidecar.cli import files
 from sidecar.cli.build import MapOption
 from sidecar.cli.findings import lines
+from sidecar.cli.policyfiles import by_id
 from sidecar.cli.terminal import FormatOption, StateOption, printable, refuse, say, state_directory
 from sidecar.errors import CannotDecide
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from translator import Compiled
 
 _EXAMPLE = """\b
-Example:
+Examples:
   echo '{"tool": "create_charge", "arguments": {"amount": 900}}' > call.json
   regate explain policy.json call.json
   regate explain policy call.json --gateway http://127.0.0.1:8700/mcp
@@ -52,6 +52,7 @@ def explain(
     """Tell why a call is answered as it is: rules in order, counters, the nearest call that would pass."""
     from sidecar.cli import explanations
     from sidecar.proving import explanation
+    from sidecar.proving.oracle import finished
 
     asked = _call(call)
     counted: Standing = explanation.empty
@@ -61,7 +62,7 @@ def explain(
         refuse("--approval-map and --gateway exclude each other: a gateway has its own")
     else:
         compiled, asked, counted = _running(gateway, state_directory(state), _id(policy), asked)
-    found = asyncio.run(explanation.explain(compiled.program, asked, counted))
+    found = finished(explanation.explain(compiled.program, asked, counted))
     about = explanations.Explained(_id(policy), compiled.revision, asked, found)
     if output == "json":
         import msgspec
@@ -81,8 +82,9 @@ def _offline(path: Path, approval_map: Sequence[str]) -> "Compiled":
 
     if not path.is_file():
         refuse(f"{path} is no file")
+    (id_,) = by_id([path])
     try:
-        return translate({path.stem: files.read(path)}, approval_map=approval_map).policies[path.stem]
+        return translate({id_: files.read(path)}, approval_map=approval_map).policies[id_]
     except PolicyRejected as error:
         for problem in error.problems:
             for line in lines(problem, path):

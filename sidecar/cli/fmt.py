@@ -11,7 +11,7 @@ from sidecar.cli.findings import lines
 from sidecar.cli.terminal import printable, refuse, say
 
 _EXAMPLE = """\b
-Example:
+Examples:
   regate fmt policies/*.json
   regate fmt --check --diff policies/*.json
 

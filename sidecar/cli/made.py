@@ -36,6 +36,7 @@ def finish(
     rounds its numbers.
     Raises: FileFailed.
     """
+    output = None if str(output) == "-" else output
     if policy is not None and output is not None:
         files.write(output, policy.encode())
     if as_json:

@@ -17,7 +17,8 @@ Example:
   regate merge exchange.json mail.json -o policy.json
 
 All must have the same default. A tool that several name must have the same rules in each. Warnings and problems go to
-standard error, as PATH:LINE:COLUMN: POINTER: MESSAGE. Exit code 0: merged; 1: not merged.
+standard error, as PATH:LINE:COLUMN: POINTER: MESSAGE. Exit code 0: merged; 1: not merged; 2: wrong
+usage.
 """
 
 

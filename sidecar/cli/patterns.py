@@ -3,19 +3,24 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from sidecar.errors import CannotDecide, OpaMissing
+
 if TYPE_CHECKING:
     from translator.errors import Problem
     from translator.program import Guard, Program
 
 
 def problems(programs: Mapping[str, "Program"]) -> "list[Problem]":
-    """A problem for every rule of every policy whose pattern OPA refuses. Raises: OpaMissing, CannotDecide."""
+    """A problem for every rule of every policy whose pattern OPA refuses. Raises: CannotDecide."""
     from sidecar.opa import binary, patterns
     from translator import Problem
     from translator.literal import note
 
     used = [(id_, rule, pattern) for id_, program in programs.items() for rule, pattern in _patterns(program)]
-    opa = binary.find() if used else None
+    try:
+        opa = binary.find() if used else None
+    except OpaMissing as error:
+        raise CannotDecide(str(error), hint=error.hint) from error
     if opa is None:
         return []
     refused = set(patterns.refused(opa, dict.fromkeys(pattern for _, _, pattern in used)))

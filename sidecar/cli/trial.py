@@ -24,7 +24,7 @@ Example:
 
 Each line of a FILE is a case: a policy, calls and their times, and the answers wanted. The calls are
 judged as the gateway judges them. Exit code 0: all came out as wanted; 1: some did not; 2: a line is
-no case; 3: cannot decide.
+no case, or there is none; 3: cannot decide.
 """
 
 
@@ -58,7 +58,7 @@ def run_cases(
             for line in _lines(path, result):
                 say(line)
         say(_summary(counts, len(held.faults)))
-    code = 1 if counts["failed"] else 2 if held.faults else 3 if counts["undecided"] else 0
+    code = 1 if counts["failed"] else 2 if held.faults or not results else 3 if counts["undecided"] else 0
     if code:
         raise typer.Exit(code)
 

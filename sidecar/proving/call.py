@@ -3,6 +3,7 @@
 Shape: `{"tool", "arguments", "server", "grant", "session", "at"}`, all but the tool optional; or a JSON-RPC tools/call.
 """
 
+import json
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -46,7 +47,6 @@ class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _Params(msgspec.Struct, frozen=True):
     name: str
-    arguments: msgspec.Raw = _ABSENT
 
 
 class _Message(msgspec.Struct, frozen=True):
@@ -58,12 +58,25 @@ class _Message(msgspec.Struct, frozen=True):
 def read(data: bytes) -> Call:
     """The call that the file holds. Raises: CallMalformed."""
     try:
-        if "jsonrpc" in members(data.decode()):
-            params = msgspec.json.decode(data, type=_Message).params
-            return Call(params.name, params.arguments)
-        call = msgspec.json.decode(data, type=Call)
+        parts = members(data.decode())
+        if "jsonrpc" in parts:
+            params = members(parts.get("params", ""))
+            arguments = _taken(params)
+            message = msgspec.json.decode(_object({**parts, "params": _object(params)}), type=_Message)
+            return Call(message.params.name, arguments)
+        arguments = _taken(parts)
+        call = msgspec.structs.replace(msgspec.json.decode(_object(parts), type=Call), arguments=arguments)
     except (Malformed, msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise CallMalformed(f"it holds no call: {error}") from error
     if call.at is not None and call.at.tzinfo is None:
         raise CallMalformed('it holds no call: "at" has no offset; write 2026-01-31T12:00:00Z')
     return call
+
+
+def _taken(parts: dict[str, str]) -> msgspec.Raw:
+    """The arguments, as they are written and whatever is wrong with them; no longer among the parts."""
+    return msgspec.Raw(parts.pop("arguments", "{}").encode())
+
+
+def _object(parts: dict[str, str]) -> str:
+    return f"{{{','.join(f'{json.dumps(name)}:{text}' for name, text in parts.items())}}}"

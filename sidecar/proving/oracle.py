@@ -60,11 +60,13 @@ async def _started(process: OpaProcess, path: Path) -> None:
 
 
 def finished(work: Coroutine[Any, Any, T]) -> T:
-    """What the work returns, on a loop of its own. SIGTERM ends it as Ctrl-C does: tidily, by KeyboardInterrupt."""
+    """What the work returns, on a loop of its own. SIGTERM and SIGHUP end it as Ctrl-C does: tidily."""
 
     async def attended() -> T:
         task = asyncio.ensure_future(work)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        for each in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(each) is not signal.SIG_IGN:
+                asyncio.get_running_loop().add_signal_handler(each, task.cancel)
         return await task
 
     try:

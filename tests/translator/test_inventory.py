@@ -50,7 +50,7 @@ def test_inventory_relies_on_no_schema_of_a_tool_that_is_listed_twice() -> None:
 @pytest.mark.parametrize(
     ("text", "pointer", "message"),
     [
-        ("", "", "the document is empty"),
+        ("", "", "the list of tools is empty"),
         ("{}", "", 'lacks the member "tools"'),
         ('{"result": {}}', "/result", 'lacks the member "tools"'),
         ('"a"', "", "must be an array of tools, not a string"),

@@ -207,3 +207,10 @@ def test_build_and_check_of_a_pattern_that_opa_refuses_tell_it(regate: Regate, m
         assert 'p.json:1:1: /all_tools/deny_if/args.a-regex: OPA refuses the pattern "x"' in done.out
         assert "good.json:" not in done.out
     assert not Path("bundle.tar.gz").exists()
+
+
+def test_bundle_is_not_for_a_terminal(regate: Regate) -> None:
+    Path("one.json").write_text(GOOD, encoding="utf-8")
+    done = regate("build", "one.json", "-o", "-")
+    assert (done.code, done.out, Path("-").exists()) == (2, "", False)
+    assert "-o must name a file" in done.err

@@ -186,3 +186,15 @@ def test_check_documents_every_lint() -> None:
     page = (Path(__file__).parents[3] / "docs" / "policies.md").read_text(encoding="utf-8")
     missing = [lint.code for lint in LINTS.values() if f"| `{lint.code}` | {lint.severity} |" not in page]
     assert not missing
+
+
+@pytest.mark.parametrize("op", ["regex", "reg\\u0065x"])
+def test_patterns_are_put_to_opa_however_the_operator_is_written(
+    regate: Regate, monkeypatch: pytest.MonkeyPatch, op: str
+) -> None:
+    monkeypatch.setenv("REGATE_OPA", "/nowhere/opa")
+    rule = f'{{"path": "args.a", "op": "{op}", "value": "^a"}}'
+    Path("p.json").write_text(GOOD.replace('"a": {}', f'"a": {{"deny_if": [{rule}]}}'), encoding="utf-8")
+    done = regate("check", "p.json")
+    assert (done.code, done.out) == (3, "")
+    assert done.err.startswith("regate: REGATE_OPA names /nowhere/opa")

@@ -1,3 +1,5 @@
+import json
+import os
 import runpy
 import subprocess
 import sys
@@ -375,3 +377,11 @@ def test_help_imports_nothing_heavy() -> None:
         cwd=Path(sidecar.__file__).parents[1],
     )
     assert (done.stderr, done.returncode) == ("", 0)
+
+
+def test_document_in_a_file_is_utf_8_in_every_locale() -> None:
+    text = '{"version": "1", "default": "deny", "tools": {"\u00e9\U0001f600": {}}}'
+    Path("policy.json").write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "sidecar", "merge", "policy.json"]
+    printed = subprocess.check_output(command, env={**os.environ, "PYTHONIOENCODING": "latin-1"})
+    assert json.loads(printed.decode("utf-8")) == json.loads(text)

@@ -19,5 +19,9 @@ def test_inventory_that_is_none_is_wrong_usage_and_says_where(
     with pytest.raises(Usage, match="is no list of tools"):
         inventory(tmp_path / "tools.json")
     assert 'tools.json:1:1: lacks the member "tools"' in capsys.readouterr().err
+    (tmp_path / "tools.json").write_text("\n", encoding="utf-8")
+    with pytest.raises(Usage, match="is no list of tools"):
+        inventory(tmp_path / "tools.json")
+    assert "tools.json:1:1: the list of tools is empty\n  hint: save the whole result" in capsys.readouterr().err
     with pytest.raises(files.FileFailed):
         inventory(tmp_path / "none.json")

@@ -25,6 +25,11 @@ def test_policy_is_printed_and_warnings_beside_it(capsys: pytest.CaptureFixture[
     assert capsys.readouterr() == (POLICY, "x:1:2: warning: /a: odd (look)\n")
 
 
+def test_dash_is_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _ended(POLICY, [], Path("-"), False, None) == 0
+    assert capsys.readouterr() == (POLICY, "")
+
+
 def test_policy_is_written_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _ended(POLICY, [], tmp_path / "p.json", False, None) == 0
     assert (tmp_path / "p.json").read_text(encoding="utf-8") == POLICY

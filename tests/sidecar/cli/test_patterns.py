@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.cli.patterns import problems
+from sidecar.errors import CannotDecide
 from sidecar.opa import binary, patterns
 from translator import parse
 
@@ -35,6 +36,12 @@ def test_pattern_that_opa_refuses_is_a_problem_of_each_rule(monkeypatch: pytest.
         ("p", "/all_tools/deny_if/args.a-regex", 'OPA refuses the pattern "b\\n"'),
         ("q", "/all_tools/deny_if/args.a-regex", 'OPA refuses the pattern "b\\n"'),
     ]
+
+
+def test_opa_that_was_named_and_does_not_run_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGATE_OPA", "/nowhere/opa")
+    with pytest.raises(CannotDecide, match="REGATE_OPA names /nowhere/opa"):
+        problems({"p": PROGRAM})
 
 
 def test_without_opa_or_without_patterns_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,5 +101,11 @@ def test_without_an_opa_nothing_is_decided(regate: Regate, monkeypatch: pytest.M
     )
 
 
+def test_file_without_cases_proves_nothing(regate: Regate) -> None:
+    write("\n")
+    done = regate("test", "cases.jsonl")
+    assert (done.code, done.out) == (2, "0 cases: nothing to run\n")
+
+
 def test_file_that_is_not_there_is_wrong_usage(regate: Regate) -> None:
     assert regate("test", "cases.jsonl").code == 2

@@ -25,10 +25,13 @@ def test_call_keeps_its_arguments_as_they_are_written() -> None:
         (b"[]", "Tool arguments must be a JSON object."),
         (b'{"a": 1, "a": 2}', "Duplicate key in tool arguments."),
         (b'{"a": 1e1001}', "Number out of range in tool arguments."),
+        (b'{"a": "\\ud800"}', "Invalid Unicode in tool arguments."),
     ],
 )
 def test_call_has_the_faults_that_the_gateway_sees(arguments: bytes, fault: str | None) -> None:
+    message = b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "t", "arguments": %b}}'
     assert read(b'{"tool": "t", "arguments": %b}' % arguments).judged().arguments_fault == fault
+    assert read(message % arguments).judged().arguments_fault == fault
 
 
 def test_call_with_everything_is_read() -> None:

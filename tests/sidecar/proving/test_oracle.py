@@ -108,7 +108,7 @@ async def test_opa_named_in_the_environment_is_the_one_asked(
         assert await opa.ask("mcp/gate/revisions", b"{}")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_tool_that_is_ended_leaves_nothing_behind(number: signal.Signals, opa_path: Path) -> None:
     program = (
         "import asyncio, signal, sys\nfrom pathlib import Path\n"
