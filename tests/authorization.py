@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus
 
@@ -29,7 +29,10 @@ def jwk(key: Any, kid: str | None, algorithm: str = "RS256", **members: Any) -> 
 
 
 class AuthorizationServer:
-    """`keys` is what its JWKS holds; `status` what it answers with; `asked` the paths of all requests."""
+    """`keys` is what its JWKS holds; `status` what it answers with; `asked` the paths of all requests.
+
+    Its JWKS is held back while `free` is not set. With `mints_jwt`, its tokens are made for the resource asked for.
+    """
 
     def __init__(self) -> None:
         self.keys: list[dict[str, Any]] = [jwk(RSA[0], "one"), jwk(EC, "curve", "ES256")]
@@ -40,6 +43,21 @@ class AuthorizationServer:
         self.forms: list[dict[str, str]] = []
         self.minted: list[str] = []
         self.url = ""
+        self.fault = "invalid_client"
+        self.mints_jwt = False
+        self.free = Event()
+        self.free.set()
+
+    def metadata(self) -> dict[str, Any]:
+        """What it says of itself. Source: RFC 8414."""
+        return {
+            "issuer": self.issuer,
+            "authorization_endpoint": self.url + "/authorize",
+            "token_endpoint": self.url + "/token",
+            "response_types_supported": ["code"],
+            "grant_types_supported": ["client_credentials"],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+        }
 
     @property
     def issuer(self) -> str:
@@ -68,11 +86,12 @@ class AuthorizationServer:
         self.asked.append(path)
         authorization = headers.get("authorization", "")
         if self.status != 200:
-            return self.status, b'{"error": "invalid_client", "error_description": "secret is ' + CLIENT[
-                1
-            ].encode() + b'"}'
+            return self.status, json.dumps({"error": self.fault, "secret": CLIENT[1]}).encode()
         if path == "/jwks":
+            self.free.wait(30)
             return 200, self.jwks()
+        if path == "/.well-known/oauth-authorization-server/realm":
+            return 200, json.dumps(self.metadata()).encode()
         form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
         self.forms.append(form)
         if authorization.startswith("Basic "):
@@ -82,7 +101,8 @@ class AuthorizationServer:
             known = (form.get("client_id"), form.get("client_secret")) == CLIENT
         if not known or form.get("grant_type") != "client_credentials":
             return 401, b'{"error": "invalid_client"}'
-        self.minted.append(f"minted-{len(self.minted)}-token")
+        claims = {"aud": form.get("resource"), "scope": form.get("scope")}
+        self.minted.append(self.token(**claims) if self.mints_jwt else f"minted-{len(self.minted)}-token")
         answer = {"access_token": self.minted[-1], "token_type": "bearer", "expires_in": self.expires_in}
         return 200, json.dumps(answer).encode()
 

@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Thread
 
 import pytest
@@ -16,8 +16,13 @@ def speaking(answer: bytes, *, stays: bool = False) -> Iterator[tuple[str, list[
     """The URL of a server that answers one request with these bytes, and what it was sent."""
     seen: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(10)
 
         def serve() -> None:
+            with suppress(TimeoutError):
+                answered()
+
+        def answered() -> None:
             connection, _ = listening.accept()
             with connection:
                 seen.append(connection.recv(65536))

@@ -3,6 +3,7 @@
 Source: mcp-gateway.md G48–G51; RFC 6750, RFC 9728.
 """
 
+import asyncio
 import json
 import os
 import subprocess
@@ -14,10 +15,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
+import httpx2
 import jwt
 import pytest
+from mcp.client import Client
+from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
+from mcp.client.streamable_http import streamable_http_client
 
 import sidecar
 from tests.authorization import (
@@ -268,6 +274,73 @@ def test_credential_that_the_server_refuses_is_renewed_once_and_its_challenge_ne
     assert (status, headers["www-authenticate"]) == (502, None)
     assert "credential" in answer["error"]["message"]
     _never_told(whole)
+
+
+def test_keys_that_are_long_in_coming_hold_up_only_those_who_need_them(whole: Whole) -> None:
+    whole.start()
+    known = whole.token()
+    assert whole.post(known)[0] == 200
+    read = whole.login.asked.count("/jwks")
+    whole.login.free.clear()
+    whole.login.keys.append(jwk(RSA[1], "two"))
+    answers: list[int] = []
+
+    def insist() -> None:
+        end = time.monotonic() + 20
+        while answers[-1:] != [200] and time.monotonic() < end:
+            answers.append(whole.post(whole.token(RSA[1], "two"))[0])
+
+    insisting = Thread(target=insist)
+    insisting.start()
+    end = time.monotonic() + 10
+    while whole.login.asked.count("/jwks") == read:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    begun = time.monotonic()
+    assert [whole.post(token)[0] for token in (CI_TOKEN, known, "bad")] == [200, 200, 401]
+    assert time.monotonic() - begun < 2
+    assert 200 not in answers
+    whole.login.free.set()
+    insisting.join()
+    assert answers[-1] == 200
+
+
+async def test_real_client_finds_out_by_itself_where_to_get_a_token(whole: Whole) -> None:
+    whole.login.mints_jwt = True
+    plain = CONFIG.replace("  public_url: https://gate.example\n", "").replace("claims: {{groups: [staff]}}, ", "")
+    await asyncio.to_thread(whole.start, plain)
+    whole.upstream.token = f"Bearer {whole.login.minted[0]}"
+    url = f"{whole.base}/mcp/web"
+    provider = ClientCredentialsOAuthProvider(url, Kept(), CLIENT[0], CLIENT[1], issuer=whole.login.issuer)
+    async with (
+        httpx2.AsyncClient(auth=provider, timeout=20) as http,
+        Client(streamable_http_client(url, http_client=http), mode="legacy") as client,
+    ):
+        assert [tool.name for tool in (await client.list_tools()).tools] == ["add"]
+        result = await client.call_tool("add", {})
+        assert not result.is_error
+    form = whole.login.forms[-1]
+    assert (form["resource"], form["scope"]) == (url, "mcp.write")
+    assert f"Bearer {whole.login.minted[-1]}" not in whole.upstream.shown
+
+
+class Kept:
+    """What a client keeps, in memory."""
+
+    tokens: Any = None
+    client: Any = None
+
+    async def get_tokens(self) -> Any:
+        return self.tokens
+
+    async def set_tokens(self, tokens: Any) -> None:
+        self.tokens = tokens
+
+    async def get_client_info(self) -> Any:
+        return self.client
+
+    async def set_client_info(self, client_info: Any) -> None:
+        self.client = client_info
 
 
 def test_settings_without_oauth_publish_nothing(whole: Whole) -> None:

@@ -124,7 +124,10 @@ async def test_send_refused_once_shows_a_new_token_and_sends_again() -> None:
     credential = source.credential()
     server = Server(credential, b"Bearer one")
     upstream = Credentialed(server, credential)
+    await credential.ready()
+    source.now_s += PAUSE_S
     assert (await upstream.send(MESSAGE)).status == 200
+    assert (server.tape, source.asked) == (["forward"], 1)
     source.now_s += PAUSE_S
     server.good = b"Bearer two"
     assert (await upstream.send(MESSAGE)).status == 200
