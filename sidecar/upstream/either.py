@@ -3,6 +3,8 @@
 Source: mcp-gateway.md G47; MCP 2025-11-25, transports, backwards compatibility.
 """
 
+from collections.abc import Awaitable
+
 from sidecar.errors import UpstreamError
 from sidecar.ports import Headers, Outgoing, Reply, Upstream
 
@@ -18,21 +20,9 @@ class EitherUpstream:
         self._chosen = newer
         self._is_sure = False
 
-    async def send(self, message: Outgoing) -> Reply:
+    def send(self, message: Outgoing) -> Awaitable[Reply]:
         """Forwards one message. Raises: UpstreamError."""
-        reply = await self._chosen.send(message)
-        if self._is_sure or message.method is None:
-            return reply
-        if message.method != "initialize" or reply.status not in _NOT_THIS_ONE:
-            self._is_sure = 200 <= reply.status < 300
-            return reply
-        try:
-            other = await self._older.send(message)
-        except UpstreamError:
-            return reply
-        await reply.drop()
-        self._chosen, self._is_sure = self._older, True
-        return other
+        return self._chosen.send(message) if self._is_sure else self._try(message)
 
     async def listen(self, headers: Headers, session: str | None) -> Reply:
         """As the chosen one's. Raises: UpstreamError."""
@@ -46,3 +36,18 @@ class EitherUpstream:
         """Closes both."""
         await self._newer.close()
         await self._older.close()
+
+    async def _try(self, message: Outgoing) -> Reply:
+        reply = await self._chosen.send(message)
+        if self._is_sure or message.method is None:
+            return reply
+        if message.method != "initialize" or reply.status not in _NOT_THIS_ONE:
+            self._is_sure = 200 <= reply.status < 300
+            return reply
+        try:
+            other = await self._older.send(message)
+        except UpstreamError:
+            return reply
+        await reply.drop()
+        self._chosen, self._is_sure = self._older, True
+        return other
