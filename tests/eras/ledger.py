@@ -27,7 +27,7 @@ _MESSAGES = _in(
     "unusual_but_plain_call_reaches_the_server_as_it_is",
 )
 _FRAMING = _in("bypass/test_framing", "request_with_a_foreign_header_is_refused")
-_PAIRS = _in("eras/test_transports", "pair_lists_calls_denies_reports_and_cancels")
+_PAIRS = _in("eras/test_transports", "pair_lists_calls_denies_and_reports", "pair_cancels_at_the_server")
 _LEGACY_PAIRS = _in("eras/test_transports", "pair_lets_a_server_of_the_legacy_era_ask_and_tell")
 _RESUMED = _in("eras/test_transports", "pair_resumes_a_stream_that_the_server_closed")
 _NO_APPROVAL_IN_BAND = "not built: approvals go the way of G37 only; nothing is asked of a client in band"
