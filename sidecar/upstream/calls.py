@@ -44,13 +44,15 @@ def read(line: bytes) -> Message | None:
 class Call:
     """One request under way: what of it was the client's own, how far it got, and what came back.
 
-    `written`: the server may know of it. `streaming`: its first message has been passed on. `resumable`: its client
-    can take up a stream again; `deserted`: it went away from one, and may come back.
+    `written`: the server may know of it. `withdrawn`: the client has cancelled it. `streaming`: its first message
+    has been passed on. `resumable`: its client can take up a stream again; `deserted`: it went away from one, and
+    may come back.
     """
 
     # fmt: off
     __slots__ = (
-        "deserted", "id_raw", "mailbox", "method", "resumable", "status", "streaming", "token_raw", "written",
+        "deserted", "id_raw", "mailbox", "method", "resumable", "status", "streaming", "token_raw", "withdrawn",
+        "written",
     )
     # fmt: on
 
@@ -61,6 +63,7 @@ class Call:
         self.mailbox = Mailbox()
         self.status = 200
         self.written = False
+        self.withdrawn = False
         self.streaming = False
         self.resumable = resumable
         self.deserted: object | None = None

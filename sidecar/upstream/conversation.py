@@ -74,7 +74,8 @@ class Conversation(ABC):
         except BaseException as error:
             self._leave(key, error)
             raise
-        assert first is not None
+        if first is None:
+            return Reply(200, EVENT_STREAM, events=Stream(call.mailbox.take, lambda _: None))
         if first.last:
             return Reply(call.status, JSON, body=first.line)
         call.streaming = True
@@ -120,10 +121,11 @@ class Conversation(ABC):
         self._condemn(line.head + line.tail, f"more than {self._remote.max_line_bytes} bytes in one message")
 
     def died(self, death: Death) -> None:
-        """Fails what is under way; a listener's stream just ends."""
+        """Fails what is under way; a listener's stream just ends, and so does that of a request that was cancelled."""
         calls, self._calls = self._calls, {}
         for call in calls.values():
-            call.mailbox.close(None if call.method == _LISTEN and call.streaming else _failure(call, death))
+            ends = call.withdrawn or (call.method == _LISTEN and call.streaming)
+            call.mailbox.close(None if ends else _failure(call, death))
         self._ended()
 
     def _answer(self, line: bytes, message: Message) -> None:

@@ -15,6 +15,7 @@ from sidecar.upstream.mailbox import Letter, Mailbox
 from sidecar.upstream.resumption import Track, Tracks
 from sidecar.upstream.wire import Death, Remote
 
+_CANCELLED = "notifications/cancelled"
 _PROGRESS = "notifications/progress"
 
 
@@ -41,6 +42,8 @@ class Session(Conversation):
         """The answer to a request; 202 for anything else. Raises: UpstreamError."""
         if message.method is None or message.id is None:
             await self.tell(message.raw)
+            if message.method == _CANCELLED:
+                self._withdraw(splice.scalar(splice.get(message.raw, "params", "requestId")))
             return Reply(202, body=b"")
         id_raw = msgspec.json.encode(message.id)
         if message.id in self._calls:
@@ -48,6 +51,12 @@ class Session(Conversation):
         token_raw = splice.get(message.raw, "params", "_meta", "progressToken")
         call = Call(message.method, id_raw, token_raw, resumable=resumption.is_known_to(message.headers))
         return await self.ask(message.id, call, message.raw)
+
+    def _withdraw(self, key: object) -> None:
+        """The client wants no answer to this request any more: if none comes, it is to get no error either (G24)."""
+        call = next((call for known, call in self._calls.items() if known == key), None)
+        if call is not None:
+            call.withdrawn = True
 
     def listen(self, headers: Headers) -> Reply:
         """The stream of what the server says on its own, or the rest of the one that the client names.

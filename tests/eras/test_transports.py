@@ -179,12 +179,8 @@ async def test_pair_lists_calls_denies_and_reports(pair: str, mode: str, tmp_pat
     ]
 
 
-CANCELLING = [pair for pair in PAIRS if pair != "http-sse"]
-"""Before HTTP+SSE a cancelled request is answered when its session ends, which breaks this client as it leaves."""
-
-
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-@pytest.mark.parametrize("pair", CANCELLING)
+@pytest.mark.parametrize("pair", PAIRS)
 async def test_pair_cancels_at_the_server(pair: str, mode: str, tmp_path: Path) -> None:
     async with connected(pair, mode, tmp_path, Heard()) as client:
         waiting = asyncio.create_task(client.call_tool("wait", {}))

@@ -205,3 +205,18 @@ async def test_stream_that_ends_before_its_endpoint_is_unreachable() -> None:
     async with serving(server) as upstream:
         with pytest.raises(Unreachable, match="its stream ended"):
             await say(upstream, "initialize")
+
+
+async def test_request_that_was_cancelled_gets_no_error_when_its_session_ends() -> None:
+    server = Server()
+    server.quiet.add("tools/call")
+    async with serving(server) as upstream:
+        session = await opened(upstream)
+        calling = asyncio.create_task(say(upstream, "tools/call", 2, session))
+        await server.until_told("tools/call")
+        raw = b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}'
+        await upstream.send(Outgoing(raw, "notifications/cancelled", None, (), session))
+        await upstream.end((), session)
+        reply = await calling
+        assert reply.events is not None
+        assert [event async for event in reply.events] == []
