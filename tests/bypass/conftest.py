@@ -32,6 +32,7 @@ HEADERS = {
     "accept": "application/json, text/event-stream",
     "mcp-protocol-version": "2025-11-25",
 }
+MIRRORED = {"type": "string", "x-mcp-header": "To"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def stream(*events: bytes) -> bytes:
 
 
 def listing(id: Any, names: tuple[str, ...] = TOOLS) -> dict[str, Any]:
-    properties = {"properties": {"amount": {"type": "number"}, "text": {}}}
+    properties = {"properties": {"amount": {"type": "number"}, "text": {}, "to": MIRRORED}}
     tools = [{"name": name, "inputSchema": {"type": "object", **properties}} for name in names]
     return {"jsonrpc": "2.0", "id": id, "result": {"tools": tools}}
 

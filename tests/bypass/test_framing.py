@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -114,6 +115,15 @@ def test_path_that_is_the_endpoint_reaches_the_one_upstream_url(scene: Scene, pa
         ({"authorization": "bearer"}, 401),
         ({"host": "evil.example"}, 421),
         ({"host": "localhost.evil.example"}, 421),
+        ({"host": "127.0.0.1.evil.example"}, 421),
+        ({"host": "evil.example@127.0.0.1"}, 421),
+        ({"host": "127.0.0.1, evil.example"}, 421),
+        ({"host": "2130706433"}, 421),
+        ({"host": "0.0.0.0"}, 421),
+        ({"host": "evil.example", "origin": "http://evil.example"}, 421),
+        ({"origin": "http://127.0.0.1"}, 403),
+        ({"origin": "http://127.0.0.1.evil.example"}, 403),
+        ({"origin": "file://"}, 403),
         ({"origin": "http://evil.example"}, 403),
         ({"origin": "null"}, 403),
         ({"content_type": "application/json; charset=utf-7"}, 415),
@@ -122,6 +132,9 @@ def test_path_that_is_the_endpoint_reaches_the_one_upstream_url(scene: Scene, pa
         ({"accept": "application/json"}, 406),
         ({"expect": "100-continue"}, 417),
         ({"upgrade": "h2c", "connection": "upgrade"}, 400),
+        ({"upgrade": "websocket", "connection": "Upgrade"}, 400),
+        ({"content_type": "application/json, text/plain"}, 415),
+        ({"content_encoding": "identity, gzip"}, 415),
         ({"mcp_session_id": "up-1"}, 404),
         ({"mcp_method": "tools/list"}, 400),
         ({"mcp_protocol_version": "2099-01-01"}, 400),
@@ -156,3 +169,35 @@ def test_listener_with_a_request_behind_it_is_ended_with_its_client(scene: Scene
             continue
         connection.sendall(smuggled(scene))
     assert listened.closed.wait(5), "the gateway still listens for a client that has gone"
+
+
+@pytest.mark.parametrize(
+    "doubled",
+    ["host: evil.example", "authorization: Bearer x", "content-type: text/plain", "origin: http://evil.example"],
+)
+def test_header_given_twice_is_not_chosen_from(scene: Scene, doubled: str) -> None:
+    head = scene.head("POST /mcp HTTP/1.1", doubled, f"content-length: {len(ALLOWED)}", "connection: close")
+    received = scene.raw(head.encode() + b"\r\n" + ALLOWED)
+    assert int(received.split(b" ")[1]) in (401, 403, 415, 421)
+    assert scene.rogue.seen == []
+    scene.unharmed()
+
+
+def test_page_from_the_gateways_own_place_passes(scene: Scene) -> None:
+    host, port = scene.address
+    assert scene.post(ALLOWED, origin=f"http://{host}:{port}").status_code == 200
+    (seen,) = scene.rogue.seen
+    assert "origin" not in seen.headers
+
+
+def test_slow_clients_hold_up_nobody_and_reach_nothing(scene: Scene) -> None:
+    """Slow loris. How each is cut off, and when, is in tests/sidecar/downstream/test_connection.py."""
+    half_head = scene.head("POST /mcp HTTP/1.1", f"content-length: {len(DENIED)}").encode()
+    halves = [half_head[:20], half_head, half_head + b"\r\n", half_head + b"\r\n" + ALLOWED[:-1]]
+    with ExitStack() as stack:
+        for number in range(200):
+            connection = stack.enter_context(socket.create_connection(scene.address, 5))
+            connection.sendall(halves[number % len(halves)])
+        for _ in range(20):
+            assert scene.post(ALLOWED).status_code == 200
+    assert scene.rogue.reached() == ["read"] * 20

@@ -38,6 +38,13 @@ REFUSED = {
     "params with long s": PLAIN[:-1] + ',"param\u017f":{"name":"delete_repo"}}'.encode(),
     "method in capitals": DENIED.replace(b'"method":"tools/call"', b'"method":"ping","METHOD":"tools/call"'),
     "arguments with long s": PAY[:-2] + ',"argument\u017f":{"amount":99}}}'.encode(),
+    "params in capitals, for none": PLAIN.replace(b'"params"', b'"Params"'),
+    "name in an escaped key": PLAIN.replace(b'"name":"read"', b'"n\\u0061me":"read","name":"delete_repo"'),
+    "arguments in capitals": PAY[:-2] + b',"ARGUMENTS":{"amount":99}}}',
+    "_meta twice": PLAIN.replace(b'"name"', b'"_meta":{},"_meta":{},"name"'),
+    "method twice": DENIED[:-1] + b',"method":"ping"}',
+    "method twice, escaped": DENIED[:-1] + b',"meth\\u006fd":"ping"}',
+    "id twice": DENIED[:-1] + b',"id":2}',
     "amount in capitals": paying(amount=1, AMOUNT=99),
     "amount with NUL": paying(**{"amount": 1, "amount\0": 99}),
     "amount in a prototype": paying(**{"__proto__": {"amount": 99}}),
@@ -53,7 +60,7 @@ REFUSED = {
     "too long": b" " * 4_200_000 + DENIED,
     **{
         f"id {text}": PLAIN.replace(b'"id":1', b'"id":' + text.encode())
-        for text in ("null", "1.5", "true", "{}", "1e0")
+        for text in ("null", "1.5", "true", "false", "{}", "[]", "[1]", "1e0", "-0", "01", '"a\\ud800"')
     },
     "no id": DENIED.replace(b'"id":1,', b""),
     "method and result": PLAIN[:-1] + b',"result":{}}',

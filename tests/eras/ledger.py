@@ -26,6 +26,13 @@ _MESSAGES = _in(
     "ambiguous_message_is_refused",
     "unusual_but_plain_call_reaches_the_server_as_it_is",
 )
+_LINES = _in("bypass/test_stdio", "lines_that_are_ambiguous_or_denied_reach_no_process_and_plain_ones_do")
+_ERAS = _in(
+    "bypass/test_headers",
+    "era_that_is_not_clear_is_refused",
+    "message_whose_headers_agree_passes_as_it_is",
+)
+_MISMATCHED = _in("bypass/test_headers", "header_that_differs_from_its_body_is_a_mismatch")
 _FRAMING = _in("bypass/test_framing", "request_with_a_foreign_header_is_refused")
 _PAIRS = _in("eras/test_transports", "pair_lists_calls_denies_and_reports", "pair_cancels_at_the_server")
 _LEGACY_PAIRS = _in("eras/test_transports", "pair_lets_a_server_of_the_legacy_era_ask_and_tell")
@@ -36,12 +43,15 @@ LEDGER: dict[str, Requirement] = {
     "G1": Requirement(
         "26 transports, Messages; own",
         "A body that is not one strict UTF-8 JSON text is refused with -32700.",
-        _MESSAGES + _in("sidecar/core/test_strict", "read_strict_json_is_its_value", "read_anything_else_is_refused"),
+        _LINES
+        + _MESSAGES
+        + _in("sidecar/core/test_strict", "read_strict_json_is_its_value", "read_anything_else_is_refused"),
     ),
     "G2": Requirement(
         "own; CVE-2026-27896, GHSA-q382-vc8q-7jhj",
         "Member names that occur twice, or only look like a known one, are refused.",
-        _MESSAGES
+        _LINES
+        + _MESSAGES
         + _in("sidecar/core/test_strict", "read_anything_else_is_refused")
         + _in("sidecar/core/test_jsonrpc", "parse_anything_else_is_refused", "parse_legitimate_neighbours_pass")
         + _in("sidecar/core/test_names", "known_imitated_by_a_look_alike_says_so"),
@@ -49,12 +59,13 @@ LEDGER: dict[str, Requirement] = {
     "G3": Requirement(
         "25 transports, Sending 3; 26 streamable-http, Sending 4; own",
         "Batches are refused.",
-        _MESSAGES + _in("sidecar/core/test_jsonrpc", "parse_batch_is_its_own_error"),
+        _LINES + _MESSAGES + _in("sidecar/core/test_jsonrpc", "parse_batch_is_its_own_error"),
     ),
     "G4": Requirement(
         "25 and 26 basic, Messages",
         "An id is a string or an integer; what has none is a notification; no message is two kinds at once.",
-        _MESSAGES
+        _LINES
+        + _MESSAGES
         + _in(
             "sidecar/core/test_jsonrpc",
             "parse_id_of_either_type_is_kept",
@@ -65,12 +76,13 @@ LEDGER: dict[str, Requirement] = {
     "G5": Requirement(
         "25 and 26 tools, Calling Tools",
         "params is an object; a tool call has a name and, if any, an object of arguments.",
-        _MESSAGES + _in("sidecar/core/test_jsonrpc", "parse_anything_else_is_refused"),
+        _LINES + _MESSAGES + _in("sidecar/core/test_jsonrpc", "parse_anything_else_is_refused"),
     ),
     "G6": Requirement(
         "26 tools, Tool Names; own",
         "Tool names compare exactly; one of an unusual form is refused unless the server lists exactly it.",
-        _MESSAGES
+        _LINES
+        + _MESSAGES
         + _in("bypass/test_messages", "call_against_the_policy_is_denied")
         + _in("sidecar/core/test_messages", "classify_odd_tool_name_passes_only_if_advertised")
         + _in("sidecar/test_probe", "odd_list_that_a_client_could_read_is_learnt_and_never_crashes"),
@@ -104,7 +116,8 @@ LEDGER: dict[str, Requirement] = {
     "G10": Requirement(
         "26 streamable-http, Server Validation",
         "The body tells the era; a header that tells another is refused.",
-        _in(
+        _ERAS
+        + _in(
             "sidecar/core/test_era",
             "read_legacy_header_is_legacy",
             "read_modern_message_is_modern",
@@ -114,12 +127,13 @@ LEDGER: dict[str, Requirement] = {
     "G11": Requirement(
         "26 streamable-http, Server Validation",
         "Routing headers that are missing, doubled or differ from the body are -32020.",
-        _in("sidecar/core/test_era", "read_modern_headers_that_differ_are_a_mismatch"),
+        _MISMATCHED + _in("sidecar/core/test_era", "read_modern_headers_that_differ_are_a_mismatch"),
     ),
     "G12": Requirement(
         "26 streamable-http, Value Encoding",
         "Encoded header values are decoded before they are compared; a malformed one is a mismatch.",
-        _in(
+        _MISMATCHED
+        + _in(
             "sidecar/core/test_era",
             "encode_is_the_codec_of_the_sdk",
             "decode_accepts_nothing_that_the_sdk_refuses",
@@ -128,14 +142,16 @@ LEDGER: dict[str, Requirement] = {
     "G13": Requirement(
         "26 streamable-http, Custom Headers",
         "Headers that mirror arguments agree with them; unknown ones pass and are ignored.",
-        _in("sidecar/core/test_era", "read_mirrored_arguments_must_agree")
+        _MISMATCHED
+        + _in("sidecar/core/test_era", "read_mirrored_arguments_must_agree")
         + _in("sidecar/core/test_inventory", "header_params_of_a_valid_schema_are_found")
         + _in("sidecar/test_probe", "modern_server_is_asked_without_a_greeting"),
     ),
     "G14": Requirement(
         "26 versioning; 25 transports, Protocol Version Header",
         "A modern request has its fields and a revision that is known; an unknown one names those that are.",
-        _FRAMING
+        _ERAS
+        + _FRAMING
         + _in(
             "sidecar/core/test_era",
             "read_modern_without_its_fields_is_invalid_params",
@@ -146,13 +162,16 @@ LEDGER: dict[str, Requirement] = {
     "G15": Requirement(
         "26 versioning, Backward Compatibility",
         "Only a genuine modern request is answered with -32020 to -32022; refusals of the server go through unchanged.",
-        _in("sidecar/core/test_era", "read_what_is_no_modern_request_never_gets_a_modern_code")
+        _in("bypass/test_headers", "same_message_of_the_legacy_era_gets_no_modern_code")
+        + _in("bypass/test_upstream", "refusal_of_the_server_passes_as_it_is")
+        + _in("sidecar/core/test_era", "read_what_is_no_modern_request_never_gets_a_modern_code")
         + _in("sidecar/upstream/test_http", "status_and_body_pass_as_they_are"),
     ),
     "G16": Requirement(
         "26 basic, Error Codes",
         "Codes of our own lie outside the reserved range.",
-        _in("sidecar/core/test_denial", "own_codes_lie_outside_the_reserved_range"),
+        _in("bypass/test_headers", "same_message_of_the_legacy_era_gets_no_modern_code")
+        + _in("sidecar/core/test_denial", "own_codes_lie_outside_the_reserved_range"),
     ),
     "G17": Requirement(
         "own",
@@ -172,7 +191,10 @@ LEDGER: dict[str, Requirement] = {
     "G18": Requirement(
         "own",
         "Headers pass by allowlist, in both directions.",
-        _in("sidecar/core/test_headers", "forwardable_drops_everything_else", "forwardable_keeps_the_allowed_in_order")
+        _in("bypass/test_upstream", "headers_of_the_server_stay_behind")
+        + _in(
+            "sidecar/core/test_headers", "forwardable_drops_everything_else", "forwardable_keeps_the_allowed_in_order"
+        )
         + _in("bypass/test_framing", "headers_of_the_client_stay_behind", "trailers_reach_nobody")
         + _in("sidecar/downstream/test_http", "call_headers_of_the_client_pass_by_allowlist_only")
         + _in("sidecar/upstream/test_http", "answer_passes_only_allowed_headers"),
@@ -180,7 +202,8 @@ LEDGER: dict[str, Requirement] = {
     "G19": Requirement(
         "25 and 26 transports, Sending",
         "Status codes go through, 202 with an empty body.",
-        _PAIRS
+        _in("bypass/test_upstream", "refusal_of_the_server_passes_as_it_is")
+        + _PAIRS
         + _in("sidecar/upstream/test_http", "status_and_body_pass_as_they_are")
         + _in("sidecar/test_relay", "body_passes_as_it_came")
         + _in("sidecar/downstream/test_http", "call_goes_through_and_back"),
@@ -245,7 +268,8 @@ LEDGER: dict[str, Requirement] = {
     "G25": Requirement(
         "seen",
         "A body without an end is relayed as it comes.",
-        _PAIRS
+        _in("bypass/test_upstream", "answer_without_end_is_given_up_with_its_client")
+        + _PAIRS
         + _in("sidecar/test_relay", "endless_body_line_is_passed_on_at_once")
         + _in("sidecar/upstream/test_http", "endless_body_of_a_listen_request_comes_as_it_arrives"),
     ),
@@ -253,6 +277,17 @@ LEDGER: dict[str, Requirement] = {
         "26 tools, Capabilities; pagination; seen",
         "Hidden tools are in no answer on any stream; everything else of a list stays.",
         _in(
+            "bypass/test_stdio",
+            "list_in_any_disguise_comes_back_without_the_hidden_tool",
+            "list_of_a_process_in_any_disguise_is_filtered_over_http",
+            "tools_that_a_server_lends_to_a_model_are_no_list",
+        )
+        + _in(
+            "bypass/test_upstream",
+            "list_longer_than_any_is_withheld_and_memory_comes_back",
+            "event_longer_than_any_ends_its_stream_without_the_hidden_tool",
+        )
+        + _in(
             "bypass/test_lists",
             "odd_list_arrives_without_the_hidden_tool",
             "unreadable_list_is_withheld",
@@ -345,6 +380,11 @@ LEDGER: dict[str, Requirement] = {
     "G38": Requirement(
         "26 mrtr, Server Requirements",
         "State that comes back from a client is sealed, bound and used once.",
+        _in(
+            "bypass/test_headers",
+            "state_and_answers_of_a_client_open_nothing",
+            "state_of_the_server_sent_again_makes_no_call_free",
+        ),
         missing="not built: the gateway makes no state of its own, and a server's passes as it came; each round is"
         " judged and counted as a call of its own, so no state can carry a call past policy",
     ),
@@ -424,7 +464,8 @@ LEDGER: dict[str, Requirement] = {
     "G48": Requirement(
         "26 authorization, Token Handling; security best practices",
         "A client's token stops here; the server gets a credential of its own.",
-        _in("sidecar/upstream/test_http", "send_headers_of_the_client_never_stand_in_for_ours")
+        _in("bypass/test_upstream", "redirect_leads_nowhere")
+        + _in("sidecar/upstream/test_http", "send_headers_of_the_client_never_stand_in_for_ours")
         + _in("sidecar/upstream/test_credentials", "header_of_its_own_carries_the_token_alone")
         + _in("sidecar/grants/test_jwt", "resolve_good_token_gives_its_grant", "resolve_token_of_a_stranger_is_refused")
         + _in("sidecar/cli/test_authorization", "token_of_the_authorization_server_is_a_grant_and_stops_here")
@@ -458,7 +499,8 @@ LEDGER: dict[str, Requirement] = {
     "G51": Requirement(
         "own",
         "A server's 401 or 403 becomes a 502; its challenge reaches nobody.",
-        _in("sidecar/downstream/test_http", "upstreams_refusal_never_asks_the_client_for_a_token")
+        _in("bypass/test_upstream", "challenge_of_the_server_reaches_no_client")
+        + _in("sidecar/downstream/test_http", "upstreams_refusal_never_asks_the_client_for_a_token")
         + _in("sidecar/upstream/test_credentials", "send_refused_for_ever_is_sent_twice_at_most")
         + _in(
             "sidecar/cli/test_authorization",
@@ -471,7 +513,8 @@ LEDGER: dict[str, Requirement] = {
     "G52": Requirement(
         "own",
         "No redirect is followed.",
-        _in("sidecar/upstream/test_http", "redirect_is_never_followed"),
+        _in("bypass/test_upstream", "redirect_leads_nowhere")
+        + _in("sidecar/upstream/test_http", "redirect_is_never_followed"),
     ),
     "G53": Requirement(
         "25 and 26 basic, Timeouts",
@@ -482,7 +525,8 @@ LEDGER: dict[str, Requirement] = {
     "G54": Requirement(
         "own; seen",
         "Methods and arguments that only look like known ones are refused; Upgrade and Expect are not honoured.",
-        _MESSAGES
+        _LINES
+        + _MESSAGES
         + _FRAMING
         + _in(
             "sidecar/core/test_messages",
