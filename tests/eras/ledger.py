@@ -33,6 +33,7 @@ _ERAS = _in(
     "message_whose_headers_agree_passes_as_it_is",
 )
 _MISMATCHED = _in("bypass/test_headers", "header_that_differs_from_its_body_is_a_mismatch")
+_FUZZ = _in("bypass/test_fuzz", "readers_of_what_is_forwarded_read_what_opa_was_asked")
 _FRAMING = _in("bypass/test_framing", "request_with_a_foreign_header_is_refused")
 _PAIRS = _in("eras/test_transports", "pair_lists_calls_denies_and_reports", "pair_cancels_at_the_server")
 _LEGACY_PAIRS = _in("eras/test_transports", "pair_lets_a_server_of_the_legacy_era_ask_and_tell")
@@ -43,14 +44,16 @@ LEDGER: dict[str, Requirement] = {
     "G1": Requirement(
         "26 transports, Messages; own",
         "A body that is not one strict UTF-8 JSON text is refused with -32700.",
-        _LINES
+        _FUZZ
+        + _LINES
         + _MESSAGES
         + _in("sidecar/core/test_strict", "read_strict_json_is_its_value", "read_anything_else_is_refused"),
     ),
     "G2": Requirement(
         "own; CVE-2026-27896, GHSA-q382-vc8q-7jhj",
         "Member names that occur twice, or only look like a known one, are refused.",
-        _LINES
+        _FUZZ
+        + _LINES
         + _MESSAGES
         + _in("sidecar/core/test_strict", "read_anything_else_is_refused")
         + _in("sidecar/core/test_jsonrpc", "parse_anything_else_is_refused", "parse_legitimate_neighbours_pass")
@@ -59,12 +62,13 @@ LEDGER: dict[str, Requirement] = {
     "G3": Requirement(
         "25 transports, Sending 3; 26 streamable-http, Sending 4; own",
         "Batches are refused.",
-        _LINES + _MESSAGES + _in("sidecar/core/test_jsonrpc", "parse_batch_is_its_own_error"),
+        _FUZZ + _LINES + _MESSAGES + _in("sidecar/core/test_jsonrpc", "parse_batch_is_its_own_error"),
     ),
     "G4": Requirement(
         "25 and 26 basic, Messages",
         "An id is a string or an integer; what has none is a notification; no message is two kinds at once.",
-        _LINES
+        _FUZZ
+        + _LINES
         + _MESSAGES
         + _in(
             "sidecar/core/test_jsonrpc",
@@ -76,12 +80,13 @@ LEDGER: dict[str, Requirement] = {
     "G5": Requirement(
         "25 and 26 tools, Calling Tools",
         "params is an object; a tool call has a name and, if any, an object of arguments.",
-        _LINES + _MESSAGES + _in("sidecar/core/test_jsonrpc", "parse_anything_else_is_refused"),
+        _FUZZ + _LINES + _MESSAGES + _in("sidecar/core/test_jsonrpc", "parse_anything_else_is_refused"),
     ),
     "G6": Requirement(
         "26 tools, Tool Names; own",
         "Tool names compare exactly; one of an unusual form is refused unless the server lists exactly it.",
-        _LINES
+        _FUZZ
+        + _LINES
         + _MESSAGES
         + _in("bypass/test_messages", "call_against_the_policy_is_denied")
         + _in("sidecar/core/test_messages", "classify_odd_tool_name_passes_only_if_advertised")
@@ -116,7 +121,8 @@ LEDGER: dict[str, Requirement] = {
     "G10": Requirement(
         "26 streamable-http, Server Validation",
         "The body tells the era; a header that tells another is refused.",
-        _ERAS
+        _FUZZ
+        + _ERAS
         + _in(
             "sidecar/core/test_era",
             "read_legacy_header_is_legacy",
@@ -127,12 +133,13 @@ LEDGER: dict[str, Requirement] = {
     "G11": Requirement(
         "26 streamable-http, Server Validation",
         "Routing headers that are missing, doubled or differ from the body are -32020.",
-        _MISMATCHED + _in("sidecar/core/test_era", "read_modern_headers_that_differ_are_a_mismatch"),
+        _FUZZ + _MISMATCHED + _in("sidecar/core/test_era", "read_modern_headers_that_differ_are_a_mismatch"),
     ),
     "G12": Requirement(
         "26 streamable-http, Value Encoding",
         "Encoded header values are decoded before they are compared; a malformed one is a mismatch.",
-        _MISMATCHED
+        _FUZZ
+        + _MISMATCHED
         + _in(
             "sidecar/core/test_era",
             "encode_is_the_codec_of_the_sdk",
@@ -142,7 +149,8 @@ LEDGER: dict[str, Requirement] = {
     "G13": Requirement(
         "26 streamable-http, Custom Headers",
         "Headers that mirror arguments agree with them; unknown ones pass and are ignored.",
-        _MISMATCHED
+        _FUZZ
+        + _MISMATCHED
         + _in("sidecar/core/test_era", "read_mirrored_arguments_must_agree")
         + _in("sidecar/core/test_inventory", "header_params_of_a_valid_schema_are_found")
         + _in("sidecar/test_probe", "modern_server_is_asked_without_a_greeting"),
@@ -150,7 +158,8 @@ LEDGER: dict[str, Requirement] = {
     "G14": Requirement(
         "26 versioning; 25 transports, Protocol Version Header",
         "A modern request has its fields and a revision that is known; an unknown one names those that are.",
-        _ERAS
+        _FUZZ
+        + _ERAS
         + _FRAMING
         + _in(
             "sidecar/core/test_era",
@@ -525,7 +534,8 @@ LEDGER: dict[str, Requirement] = {
     "G54": Requirement(
         "own; seen",
         "Methods and arguments that only look like known ones are refused; Upgrade and Expect are not honoured.",
-        _LINES
+        _FUZZ
+        + _LINES
         + _MESSAGES
         + _FRAMING
         + _in(
