@@ -21,6 +21,16 @@ class Checked:
     policy: Policy
 
 
+def examined(text: bytes, report: Report) -> tuple[str, Node | None, Policy | None]:
+    """The text and what could be read of it; every problem goes into the report."""
+    decoded = source.decode(text, report)
+    root = None if report else source.read(decoded, report)
+    policy = document.policy(root, report) if root else None
+    if policy is not None:
+        check.check(policy, report)
+    return decoded, root, policy
+
+
 def checked(text: bytes, policy_id: str = "") -> Checked:
     """The policy as written. `policy_id` only labels the problems.
 
@@ -29,11 +39,7 @@ def checked(text: bytes, policy_id: str = "") -> Checked:
     Source: policy-semantics, sections 1 to 9 and 15.
     """
     report = Report()
-    decoded = source.decode(text, report)
-    root = None if report else source.read(decoded, report)
-    policy = document.policy(root, report) if root else None
-    if policy is not None:
-        check.check(policy, report)
+    decoded, root, policy = examined(text, report)
     if root is None or policy is None or report:
         raise PolicyRejected(report.problems(decoded, policy_id))
     return Checked(decoded, root, policy)

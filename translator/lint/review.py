@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from translator import check, document, source
+from translator.compile import examined
 from translator.errors import Problem
 from translator.inventory import Inventory
 from translator.lint import arguments, counting, names, permits, reach
@@ -32,11 +32,7 @@ def review(
     Shape: as `compile.compile_policy`. `inventory` has the tools of the server that the policy is for.
     """
     report = Report()
-    decoded = source.decode(text, report)
-    root = None if report else source.read(decoded, report)
-    policy = document.policy(root, report) if root else None
-    if policy is not None:
-        check.check(policy, report)
+    decoded, root, policy = examined(text, report)
     permitted = None
     if root is not None and policy is not None and report.offsets()[:1] != [-1]:
         about = subject(root, policy, report, inventory, tuple(approval_map))
