@@ -7,13 +7,14 @@ SOURCES    := sidecar translator rego examples bench scripts tests
 WORKERS    ?= 2
 GOLDEN     ?= tests/translator
 CALLS      ?= 100000
+MUTANTS    ?= 200000
 COVERED    := tests/sidecar/core tests/translator tests/decisions/test_cases.py
 
 export XDG_CACHE_HOME := $(CURDIR)/.cache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check bench agreement golden lock clean
+.PHONY: help setup run demo test check bench agreement guards mutants golden lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +46,12 @@ bench: setup $(STAMPS)/examples ## measure the gateway against a bare forwarder 
 
 agreement: setup $(STAMPS)/test ## judge CALLS generated calls (100,000) by OPA and by a plain reading of the reference; for every night
 	$(BIN)/python -m pytest -q tests/decisions/test_agreement.py --calls=$(CALLS) --log-cli-level=info
+
+guards: setup $(STAMPS)/test ## take out each guard against bypasses in turn, in a copy, and show which tests miss it
+	$(BIN)/python -m scripts.without_guards $(GUARDS)
+
+mutants: setup $(STAMPS)/test ## send MUTANTS bent messages (200,000) and compare how four readers read them; for every night
+	$(BIN)/python -m pytest -q tests/bypass/test_fuzz.py --mutants=$(MUTANTS) --log-cli-level=info
 
 golden: setup $(STAMPS)/test ## rewrite the golden files of the translator's tests; read the diff afterwards
 	$(BIN)/python -m pytest -q $(GOLDEN) --update-golden

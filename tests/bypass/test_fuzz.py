@@ -111,6 +111,7 @@ def resident_kb() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+@pytest.mark.timeout(3600)
 async def test_readers_of_what_is_forwarded_read_what_opa_was_asked(pytestconfig: pytest.Config) -> None:
     total = pytestconfig.getoption("--mutants") or FEW
     mutants, bench, node = Mutants(pytestconfig.getoption("--fuzz-seed")), Bench(), readers.node()

@@ -171,7 +171,8 @@ LEDGER: dict[str, Requirement] = {
     "G15": Requirement(
         "26 versioning, Backward Compatibility",
         "Only a genuine modern request is answered with -32020 to -32022; refusals of the server go through unchanged.",
-        _in("bypass/test_headers", "same_message_of_the_legacy_era_gets_no_modern_code")
+        _in("bypass/test_generated", "refusal_of_headers_is_a_valid_error")
+        + _in("bypass/test_headers", "same_message_of_the_legacy_era_gets_no_modern_code")
         + _in("bypass/test_upstream", "refusal_of_the_server_passes_as_it_is")
         + _in("sidecar/core/test_era", "read_what_is_no_modern_request_never_gets_a_modern_code")
         + _in("sidecar/upstream/test_http", "status_and_body_pass_as_they_are"),
@@ -179,7 +180,8 @@ LEDGER: dict[str, Requirement] = {
     "G16": Requirement(
         "26 basic, Error Codes",
         "Codes of our own lie outside the reserved range.",
-        _in("bypass/test_headers", "same_message_of_the_legacy_era_gets_no_modern_code")
+        _in("bypass/test_generated", "refusal_of_headers_is_a_valid_error")
+        + _in("bypass/test_headers", "same_message_of_the_legacy_era_gets_no_modern_code")
         + _in("sidecar/core/test_denial", "own_codes_lie_outside_the_reserved_range"),
     ),
     "G17": Requirement(
@@ -309,7 +311,8 @@ LEDGER: dict[str, Requirement] = {
     "G27": Requirement(
         "26 caching",
         "A filtered page is private and lives no longer than the cap; legacy pages get no new fields.",
-        _in(
+        _in("bypass/test_generated", "filtered_list_is_a_valid_result_in_both_eras")
+        + _in(
             "sidecar/core/test_listing",
             "filtered_modern_hints_are_private_and_capped",
             "filtered_modern_list_without_hints_gets_them",
@@ -334,7 +337,8 @@ LEDGER: dict[str, Requirement] = {
     "G29": Requirement(
         "26 tools, Error Handling and Output Schema",
         "A denial is a tool result with the policy's text, the request's own id and the decision.",
-        _in(
+        _in("bypass/test_generated", "denial_is_a_valid_result_in_both_eras")
+        + _in(
             "sidecar/core/test_denial",
             "result_legacy_is_a_tool_error_with_the_policy_text",
             "result_modern_is_complete",
@@ -344,13 +348,15 @@ LEDGER: dict[str, Requirement] = {
     "G30": Requirement(
         "25 tasks",
         "A denied call that asked for a task gets an error.",
-        _in("sidecar/test_exchange", "denial_of_a_task_is_an_error")
+        _in("bypass/test_generated", "denial_of_a_task_is_a_valid_error")
+        + _in("sidecar/test_exchange", "denial_of_a_task_is_an_error")
         + _in("sidecar/core/test_messages", "classify_task_exists_only_in_the_legacy_era"),
     ),
     "G31": Requirement(
         "own",
         "A hidden tool's call is denied like any other; what cannot be decided is never forwarded.",
-        _in("bypass/test_messages", "call_against_the_policy_is_denied")
+        _in("bypass/test_generated", "denial_is_a_valid_result_in_both_eras")
+        + _in("bypass/test_messages", "call_against_the_policy_is_denied")
         + _in(
             "sidecar/test_exchange",
             "call_opa_fails_is_denied_as_unavailable_with_the_cause_in_the_record_only",
@@ -427,7 +433,8 @@ LEDGER: dict[str, Requirement] = {
     "G42": Requirement(
         "26 streamable-http, Sending",
         "The HTTP status follows the error's code.",
-        _PAIRS
+        _in("bypass/test_generated", "refusal_of_a_message_is_a_valid_error")
+        + _PAIRS
         + _in("sidecar/core/test_denial", "status_follows_the_code_and_the_era")
         + _in("sidecar/upstream/test_shared", "modern_status_follows_the_error_code"),
     ),

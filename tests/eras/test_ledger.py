@@ -11,7 +11,7 @@ import pytest
 from tests.eras.ledger import LEDGER
 
 TESTS = Path(__file__).parents[1]
-SELF = {"eras/ledger.py", "eras/test_ledger.py"}
+SELF = {"eras/ledger.py", "eras/test_ledger.py", "scripts/test_without_guards.py"}
 _named = re.compile(r"\bG(\d{1,2})\b(?:[–-]G(\d{1,2})\b)?")
 FILES = sorted(path.relative_to(TESTS).as_posix() for path in TESTS.rglob("test_*.py"))
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
