@@ -7,6 +7,7 @@ import json
 import logging
 import resource
 from collections import Counter
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -21,12 +22,13 @@ from sidecar.ports import Grant, Outgoing, Reply
 from sidecar.relay import Relay
 from sidecar.visibility import Visibility
 from tests.bypass import readers
-from tests.bypass.conftest import listing
+from tests.bypass.conftest import Scene, listing
 from tests.bypass.mutants import Mutants
 from tests.fakes import ALLOWED, FakeApprovals, FakeAudit, FakeClock, FakeCounters, FakeDecisionPoint, FakeUpstream
 
 FEW = 12_000
 BATCH = 5_000
+LIVE = 600
 REFUSALS = {200, 202, 400, 404}
 FAULT = Decision("deny", "(arguments)", "no", "sha256:one", [])
 logger = logging.getLogger(__name__)
@@ -139,3 +141,24 @@ async def test_readers_of_what_is_forwarded_read_what_opa_was_asked(pytestconfig
     logger.info("%d mutants: %s; %d kB more at the end", total, dict(counted), resident_kb() - resident)
     assert min(counted["refused"], counted["calls"], counted["others"]) > total / 20
     assert resident_kb() - resident < 64 * 1024
+
+
+def test_bent_messages_over_http_call_nothing_that_policy_denies(scene: Scene, pytestconfig: pytest.Config) -> None:
+    """The same with a real OPA, over sockets: the server may see calls of allowed tools only, by anybody's reading."""
+    mutants = Mutants(pytestconfig.getoption("--fuzz-seed") + 1)
+    usual = [(name.encode(), value.encode()) for name, value in scene.headers.items() if not name.startswith("mcp-")]
+    for _ in range(LIVE):
+        body, headers = mutants.next()
+        pairs = [*usual, *((name, value) for name, values in headers.items() for value in values)]
+        assert scene.client.post(scene.running.url, content=body, headers=pairs).status_code in REFUSALS, body
+    called = []
+    for seen in scene.rogue.seen:
+        for reader in (readers.by_python, readers.by_msgspec, readers.by_lax):
+            told = said(reader(seen.body))
+            assert told != "unreadable", seen.body
+            called += [told] if told[0] == "tools/call" else []
+    assert {tool for _, tool, _ in called} == {"read", "pay"}
+    amounts = [arguments["amount"] for _, tool, arguments in called if tool == "pay" and "amount" in arguments]
+    assert amounts
+    assert all(amount is None or Decimal(amount["#"]) <= 10 for amount in amounts)
+    scene.unharmed()

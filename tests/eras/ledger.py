@@ -33,7 +33,11 @@ _ERAS = _in(
     "message_whose_headers_agree_passes_as_it_is",
 )
 _MISMATCHED = _in("bypass/test_headers", "header_that_differs_from_its_body_is_a_mismatch")
-_FUZZ = _in("bypass/test_fuzz", "readers_of_what_is_forwarded_read_what_opa_was_asked")
+_FUZZ = _in(
+    "bypass/test_fuzz",
+    "readers_of_what_is_forwarded_read_what_opa_was_asked",
+    "bent_messages_over_http_call_nothing_that_policy_denies",
+)
 _FRAMING = _in("bypass/test_framing", "request_with_a_foreign_header_is_refused")
 _PAIRS = _in("eras/test_transports", "pair_lists_calls_denies_and_reports", "pair_cancels_at_the_server")
 _LEGACY_PAIRS = _in("eras/test_transports", "pair_lets_a_server_of_the_legacy_era_ask_and_tell")
