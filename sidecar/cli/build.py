@@ -125,7 +125,7 @@ def _files(policies: Sequence[Path]) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        inner = sorted(each for each in path.glob("*.json") if not each.name.startswith(".") and each.is_file())
+        inner = sorted(each for each in path.glob("*.json") if not each.name.startswith(".") and not each.is_dir())
         if not inner:
             refuse(f"{path} holds no policy: no file in it ends in .json")
         found += inner

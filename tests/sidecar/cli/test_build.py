@@ -214,3 +214,12 @@ def test_bundle_is_not_for_a_terminal(regate: Regate) -> None:
     done = regate("build", "one.json", "-o", "-")
     assert (done.code, done.out, Path("-").exists()) == (2, "", False)
     assert "-o must name a file" in done.err
+
+
+def test_link_to_nowhere_in_a_folder_is_not_passed_over(regate: Regate) -> None:
+    Path("p").mkdir()
+    Path("p/one.json").write_text(GOOD, encoding="utf-8")
+    Path("p/two.json").symlink_to("nowhere.json")
+    done = regate("build", "p", "-o", "bundle.tar.gz")
+    assert (done.code, done.err) == (1, "regate: p/two.json cannot be read: no such file or directory\n")
+    assert not Path("bundle.tar.gz").exists()
