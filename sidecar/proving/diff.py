@@ -96,7 +96,8 @@ class _Group:
 
     @property
     def start(self) -> Fates:
-        return (Fate(denied=not self.sides[0].reached), Fate(denied=not self.sides[1].reached))
+        old, new = (Fate(denied=not side.reached, uncounted=side.spent) for side in self.sides)
+        return old, new
 
 
 async def compare(old: Program, new: Program, tools: Sequence[str] = (), opa: Path | None = None) -> Diff:
@@ -293,6 +294,5 @@ def _told(group: _Group) -> ToolDiff:
 def _standing(group: _Group, at: int) -> Standing:
     own = group.sides[at]
     best = max((fates[at].rank for fates in group.fates), default=3 if own.reached else 0)
-    never = any(limit.amount_path is None and limit.max.value < limit.increment.value for limit in own.limits)
-    able: Callable = "no" if best < 2 or never else "with approval" if best == 2 else "yes"
+    able: Callable = "no" if best < 2 or own.spent else "with approval" if best == 2 else "yes"
     return Standing(able, most_calls(own), tuple(most_spend(own)))

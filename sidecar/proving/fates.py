@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import islice, product
 from typing import NamedTuple
 
 from sidecar.core.decision import Decision
+from sidecar.core.limits import claims
 from sidecar.core.query import Asker
 from sidecar.errors import CannotDecide
 from sidecar.opa.client import OpaClient
@@ -18,10 +20,11 @@ MAX_CALLS = 4_000
 """Calls tried for one part; more combinations are cut, and the part's gap says so."""
 _TOGETHER = 256
 _MAX_PASSING = 80
+_START = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Fate(NamedTuple):
-    """What one policy does with a call: denied; else a person is asked, an amount cannot be counted, or both."""
+    """What one policy does with a call: denied; else a person is asked, or no counter could ever take it, or both."""
 
     denied: bool = False
     asked: bool = False
@@ -151,8 +154,13 @@ def _fate(first: Decision, approved: Decision) -> Fate:
     asked = first.outcome == "approval_required"
     last = approved if asked else first
     if last.outcome == "allow":
-        return Fate(asked=asked)
+        return Fate(asked=asked, uncounted=not _fits(last))
     return Fate(asked=asked, uncounted=True) if last.rule == AMOUNT else Fate(denied=True)
+
+
+def _fits(decision: Decision) -> bool:
+    """Would empty counters let pass what this call wants counted?"""
+    return not any(claim.amount > claim.max for claim in claims(decision.limits, "s", "g", None, _START))
 
 
 def _conceivable(part: Part) -> list[Fates]:
@@ -193,5 +201,5 @@ async def confirmed(court: Court, tool: str, fates: Fates, arguments: Arguments)
 
 def _whole(first: Decision, approved: Decision) -> int:
     if first.outcome == "approval_required":
-        return 2 if approved.outcome == "allow" else 1
-    return 3 if first.outcome == "allow" else 0
+        return 2 if approved.outcome == "allow" and _fits(approved) else 1
+    return 3 if first.outcome == "allow" and _fits(first) else 0

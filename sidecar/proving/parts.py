@@ -5,7 +5,7 @@ what the parts do one by one tells what the whole does, and only a part has to b
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import pairwise
 
@@ -40,20 +40,27 @@ class Side:
         """Equal for sides that judge every call alike. Rule ids, messages and names are left out."""
         return (self.reached, frozenset(item.key for item in items(self)), frozenset(map(_limit_key, self.limits)))
 
+    @property
+    def spent(self) -> bool:
+        """Is there a limit that the first call would pass already?"""
+        return any(limit.amount_path is None and limit.max.value < limit.increment.value for limit in self.limits)
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing that can stop a call: a requirement, a denial, a question to a person, or an uncountable amount."""
+    """One thing that can stop a call: a requirement, a denial, a question to a person, or an amount that cannot be
+    counted or is above `most` by itself."""
 
     kind: str
     conditions: tuple[Condition, ...] = ()
     path: tuple[str, ...] = ()
     as_number: bool = False
+    most: Number = _ONE
 
     @property
     def key(self) -> str:
         judged = sorted(f"{each.path} {each.op} {text(each.value)} {each.as_number}" for each in self.conditions)
-        return f"{self.kind} {judged} {self.path} {self.as_number}"
+        return f"{self.kind} {judged} {self.path} {self.as_number} {text(self.most)}"
 
     @property
     def members(self) -> frozenset[str]:
@@ -63,7 +70,7 @@ class Item:
     def alone(self) -> "Iterator[Item]":
         """Each of its questions by itself."""
         if self.kind == AMOUNT:
-            yield self
+            yield replace(self, most=_ONE)
         for condition in self.conditions:
             yield Item(DENY if self.kind == ASK else self.kind, (condition,))
 
@@ -127,7 +134,9 @@ def items(side: Side) -> list[Item]:
         else:
             found.append(Item(kind, guard.conditions))
     found += (
-        Item(AMOUNT, (), limit.amount_path, limit.as_number) for limit in side.limits if limit.amount_path is not None
+        Item(AMOUNT, (), limit.amount_path, limit.as_number, limit.max)
+        for limit in side.limits
+        if limit.amount_path is not None
     )
     return list({item.key: item for item in found}.values())
 
@@ -161,7 +170,7 @@ def section(found: Sequence[Item]) -> Section:
 
 
 def _counted(item: Item, counter: str) -> Limit:
-    return Limit(Step.TOOL_LIMIT, AMOUNT, "m", counter, "day", _ONE, "grant", _ONE, item.path, item.as_number)
+    return Limit(Step.TOOL_LIMIT, AMOUNT, "m", counter, "day", item.most, "grant", _ONE, item.path, item.as_number)
 
 
 def _part(members: tuple[str, ...], old: Sequence[Item], new: Sequence[Item], bounds: tuple[Decimal, ...]) -> Part:

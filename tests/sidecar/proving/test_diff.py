@@ -35,8 +35,8 @@ LOG = logging.getLogger(__name__)
 ABSENT = object()
 ORDER = ("deny", "approval_required", "allow")
 ARRAYS = [[], ["x"], ["y"], [1], [1, "x"]]
-SCALARS = [ABSENT, None, -1, 0, 1, 1.5, 2, 3, "x", "y", "xy", "", "1", "2", "3", True, False, *ARRAYS, {}]
-ELEMENTS = [None, -1, 0, 1, 1.5, 2, 3, "x", "y", "xy", True, False, "1", "2", "3", *ARRAYS]
+SCALARS = [ABSENT, None, -1, 0, 1, 1.5, 2, 3, "x", "y", "xy", "", "0", "1", "2", "3", True, False, *ARRAYS, {}]
+ELEMENTS = [None, -1, 0, 1, 1.5, 2, 3, "x", "y", "xy", True, False, "0", "1", "2", "3", *ARRAYS]
 POSITIONS = [None, 0, 1, 2, 7, "x", "y", True]
 DOMAIN: dict[str, list[Any]] = {
     "m": [
@@ -45,7 +45,10 @@ DOMAIN: dict[str, list[Any]] = {
         *(list(each) for each in itertools.product([None, 0, 1, 2, "x"], repeat=3)),
         *({"0": one, "*": other} for one in POSITIONS for other in POSITIONS),
     ],
-    "a": [*SCALARS, *({"k": each} for each in (0, 1, 1.5, 2, 3, "x", "y", "xy", "1", "2", "3", True, False, *ARRAYS))],
+    "a": [
+        *SCALARS,
+        *({"k": each} for each in (0, 1, 1.5, 2, 3, "x", "y", "xy", "0", "1", "2", "3", True, False, *ARRAYS)),
+    ],
     "b": SCALARS,
     "l": [
         *(ABSENT, "x", [], {"*": 1}, {"*": 3}, {"*": "x"}, {"*": "y"}, {}),
@@ -214,6 +217,12 @@ async def answers(
     return found
 
 
+def outcome(decision: Decision) -> str:
+    """What becomes of the call when nothing was counted before it."""
+    fits = all(sum(limit.amounts) <= limit.max for limit in decision.limits)
+    return decision.outcome if fits or decision.outcome != "allow" else "deny"
+
+
 async def by_calls(
     client: OpaClient, names: tuple[str, str], tool: str, asked: Sequence[bytes], asks: bool
 ) -> Directions:
@@ -221,7 +230,7 @@ async def by_calls(
     for approved in (None, True, False) if asks else (None,):
         both = [await answers(client, name, tool, asked, approved) for name in names]
         for old, new in zip(*both, strict=True):
-            change = ORDER.index(new.outcome) - ORDER.index(old.outcome)
+            change = ORDER.index(outcome(new)) - ORDER.index(outcome(old))
             found |= {"looser"} if change > 0 else {"stricter"} if change < 0 else set()
     return frozenset(found)
 
@@ -370,6 +379,11 @@ SPEND = {"increment_from": "args.a"}
         (one(limits=[limit(10, **SPEND)]), one(), "looser"),
         (one(deny_if=[{"conditions": []}], limits=[limit(1)]), one(deny_if=[{"conditions": []}]), "equivalent"),
         (one(limits=[limit(10, **SPEND)], require_approval=[{}]), one(require_approval=[{}]), "looser"),
+        (one(limits=[limit(10, **SPEND)]), one(limits=[limit(10, **SPEND)], deny_if=[when("gt", 20)]), "equivalent"),
+        (one(limits=[limit(10, **SPEND)]), one(limits=[limit(10, **SPEND)], deny_if=[when("gt", 9)]), "stricter"),
+        (one(limits=[limit(0)]), one(deny_if=[{"conditions": []}]), "equivalent"),
+        (one(limits=[limit(0)], deny_if=[when("gt", 5)]), one(limits=[limit(0)]), "equivalent"),
+        (one(limits=[limit(5, increment=6)]), {"version": "1", "default": "deny"}, "equivalent"),
     ],
 )
 async def test_verdict_of_a_single_change(old: Document, new: Document, wanted: str, opa_path: Path) -> None:

@@ -73,7 +73,7 @@ async def test_reach_finds_each_fate_of_a_part(opa_path: Path) -> None:
     assert set(found.fates) == {
         (Fate(), Fate()),
         (asked, Fate()),
-        (asked, Fate(denied=True)),
+        (both, Fate()),
         (both, Fate(denied=True)),
         (Fate(uncounted=True), Fate()),
     }
