@@ -110,7 +110,7 @@ def _tool_call(request: Request, modern: bool, inventory: Inventory) -> ToolCall
         request.id_raw,
         tool,
         request.arguments_raw,
-        tuple(key[:KEY_LENGTH] for key in islice(members, KEYS)),
+        tuple([key[:KEY_LENGTH] for key in islice(members, KEYS)]),
         arguments.fault_in(members),
         modern,
         not modern and params.get("task") is not None,
