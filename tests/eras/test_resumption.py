@@ -82,12 +82,13 @@ def test_answer_broken_off_is_taken_up_again_and_nothing_comes_twice(url: str, c
         coming = events(answer)
         assert next(coming)[1] is None
         last, progress = next(coming)
-    with resumed(url, client, last) as rest:
-        told = [progress]
-        for _, said in events(rest):
-            told += [said] if said is not None else []
-            if "id" in told[-1]:
-                break
+    told = [progress]
+    while "id" not in told[-1]:
+        with resumed(url, client, last) as rest:
+            for last, said in events(rest):  # noqa: B007 - where the next stream goes on
+                told += [said] if said is not None else []
+                if "id" in told[-1]:
+                    break
     *steps, result = told
     assert [step["params"]["progress"] for step in steps] == [0, 50, 100]
     assert (result["id"], result["result"]["content"][0]["text"]) == (7, "Tool with progress executed successfully")

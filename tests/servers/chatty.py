@@ -124,7 +124,8 @@ async def hang_up(ctx: Context) -> str:
     # By then the client has an event id to come back with; a stream closed at once may be one that it never saw.
     await ctx.session.send_log_message("info", "hanging up", related_request_id=ctx.request_id)
     await ctx.close_sse_stream()
-    await asyncio.sleep(0.1)
+    # The SDK's server loses what is sent just while a stream is being resumed, which happens 0.1 s from now.
+    await asyncio.sleep(1)
     return "came back"
 
 
