@@ -8,6 +8,7 @@ import re
 from typing import TypeAlias
 
 from translator.boundary import Absent, Value
+from translator.kinds import key
 from translator.number import number
 from translator.program import Condition, Json, Number, Op
 from translator.specimen import matcher
@@ -65,7 +66,7 @@ def _ordered(op: Op, value: Json, bound: Json) -> Answer:
 
 def _contains(value: Json, part: Json) -> Answer:
     if isinstance(value, list):
-        return any(_plain(element) == _plain(part) for element in value)
+        return any(key(element) == key(part) for element in value)
     return part in value if isinstance(value, str) and isinstance(part, str) else None
 
 
@@ -73,19 +74,5 @@ def _equality(op: Op, value: Json, operand: Json) -> Answer:
     elements = operand if op in (Op.IN, Op.NOT_IN) and isinstance(operand, list) else [operand]
     if elements and not any(type(value) is type(element) for element in elements):
         return None
-    found = any(_plain(value) == _plain(element) for element in elements)
+    found = any(key(value) == key(element) for element in elements)
     return found is (op in (Op.EQ, Op.IN))
-
-
-def _plain(value: Json) -> tuple[type, object]:
-    """The value so that Python's equality is JSON's: by value for numbers, never across types."""
-    plain: object
-    if isinstance(value, Number):
-        plain = value.value
-    elif isinstance(value, list):
-        plain = [_plain(element) for element in value]
-    elif isinstance(value, dict):
-        plain = {name: _plain(member) for name, member in value.items()}
-    else:
-        plain = value
-    return type(value), plain

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from translator.kinds import Kind, key, kind_of
 from translator.lint.codes import TOO_MUCH, TYPE_MISMATCH, UNKNOWN_PATH, VALUE_NOT_ALLOWED
 from translator.lint.numbers import meet
 from translator.lint.schema import Found, Schema
 from translator.lint.subject import Section, Subject, member, tell
-from translator.lint.values import Kind, key, kind_of, true_of
+from translator.lint.values import true_of
 from translator.model import ListName
 from translator.nearest import Nearest
 from translator.paths import written

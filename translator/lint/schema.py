@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 from urllib.parse import unquote
 
+from translator.kinds import KINDS, Kind, key, kind_of
 from translator.lint.numbers import ANY_NUMBER, NumberSet, above, below, meet
-from translator.lint.values import KINDS, Kind, key, kind_of
 from translator.program import Number
 from translator.tree import Node, plain
 

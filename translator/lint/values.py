@@ -7,35 +7,14 @@ that is not empty may still have no member; one that is empty has none. No rules
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Literal, TypeAlias
 
+from translator.kinds import KINDS, Kind, key, kind_of
 from translator.lint.numbers import ANY_NUMBER, NumberSet, above, below, complement, meet, points
 from translator.program import Condition, Json, Number, Op
 
-Kind: TypeAlias = Literal["boolean", "number", "string", "array", "object"]
-KINDS: tuple[Kind, ...] = ("boolean", "number", "string", "array", "object")
 _ORDER = {Op.LT: (below, False), Op.LTE: (below, True), Op.GT: (above, False), Op.GTE: (above, True)}
 _NEGATED = (Op.NEQ, Op.NOT_IN)
-_BOTH: frozenset[Hashable] = frozenset({("boolean", True), ("boolean", False)})
-
-
-def kind_of(value: Json) -> Kind | None:
-    """The JSON type of a value; None for null, which counts as absent."""
-    if value is None:
-        return None
-    kinds: Mapping[type, Kind] = {bool: "boolean", Number: "number", str: "string", list: "array", dict: "object"}
-    return kinds[type(value)]
-
-
-def key(value: Json) -> Hashable:
-    """What two JSON values have in common exactly when they are equal. Source: policy-semantics, section 5."""
-    if isinstance(value, Number):
-        return "number", value.value
-    if isinstance(value, list):
-        return "array", tuple(key(each) for each in value)
-    if isinstance(value, dict):
-        return "object", frozenset((name, key(each)) for name, each in value.items())
-    return kind_of(value), value
+_BOTH: frozenset[Hashable] = frozenset({key(True), key(False)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from translator.kinds import key, kind_of
 from translator.lint import schema as module
 from translator.lint.numbers import meet, points
 from translator.lint.schema import Found, Schema
-from translator.lint.values import key, kind_of
 from translator.program import Number
 from translator.report import Report
 from translator.source import read

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from translator.lint.values import ALL, ANYTHING, NONE, Some, Values, key, kind_of, open_of, true_of
+from translator.lint.values import ALL, ANYTHING, NONE, Some, Values, open_of, true_of
 from translator.program import Condition, Json, Op
 from translator.report import Report
 from translator.source import read
@@ -130,10 +130,3 @@ def test_listed_values_meet_listed_values() -> None:
     one = Some(frozenset("ab"), but=False)
     assert one.meet(Some(frozenset("bc"), but=False)) == Some(frozenset("b"), but=False)
     assert Some(frozenset("ab")).meet(one).is_empty
-
-
-def test_key_is_the_same_exactly_for_equal_values() -> None:
-    assert key(_json({"a": [1, None], "b": "x"})) == key(_json({"b": "x", "a": [1.0, None]}))
-    assert key(_json(1)) != key(_json(True))
-    assert key(_json("1")) != key(_json(1))
-    assert kind_of(None) is None
