@@ -18,7 +18,7 @@ from sidecar.core.ending import ending
 from sidecar.core.inflight import Flight, InFlight
 from sidecar.core.inventory import Inventory
 from sidecar.core.messages import PassThrough, ToolCall, ToolList
-from sidecar.core.record import AuditRecord
+from sidecar.core.record import AuditRecord, written
 from sidecar.errors import ProtocolError, SidecarError, StoreError, UpstreamError
 from sidecar.judgement import CLOSED, WITHOUT_POLICY, Caller, Judgement, Verdict, unavailable
 from sidecar.notices import Notices
@@ -263,7 +263,7 @@ class Exchange:
         grant = turn.caller.grant
         self._audit.append(
             AuditRecord(
-                at=turn.now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                at=written(turn.now),
                 server=grant.server,
                 grant=grant.id,
                 method=turn.method,

@@ -92,7 +92,6 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "sidecar/engine.py": "it only joins parts; tests/eras, tests/faults and tests/sidecar/cli run it whole",
     "sidecar/wiring.py": "as engine",
     "sidecar/upstream/wire.py": "Protocols and a value; test_child and test_sse have a suite for each way",
-    "sidecar/core/record.py": "a value; what is put into it is tested with the exchange and the audit log",
 }
 """Modules without a test file of their own name, each with where it is tested."""
 

@@ -1,5 +1,7 @@
 """What the audit log keeps of one call: argument keys only, never values."""
 
+from datetime import datetime
+
 import msgspec
 
 
@@ -29,3 +31,8 @@ class AuditRecord(msgspec.Struct, frozen=True):
     approval: str = ""
     session: str = ""
     duration_ms: float = 0.0
+
+
+def written(at: datetime) -> str:
+    """The instant as a record holds it: RFC 3339 in UTC, with milliseconds and Z."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

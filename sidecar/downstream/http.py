@@ -11,7 +11,7 @@ from functools import partial
 from sidecar.core import denial, sse
 from sidecar.core.headers import forwardable
 from sidecar.core.query import Asker
-from sidecar.core.record import AuditRecord
+from sidecar.core.record import AuditRecord, written
 from sidecar.downstream.guard import Guard, RequestHeaders, RequestRefused
 from sidecar.downstream.pages import Pages
 from sidecar.downstream.request import Answering, Head, Whole, Writer
@@ -214,7 +214,7 @@ class Gateway:
     def _record(self, head: Head, error: SidecarError) -> None:
         self._audit.append(
             AuditRecord(
-                at=self._clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                at=written(self._clock.now()),
                 server=head.server,
                 grant=head.grant,
                 method="",
