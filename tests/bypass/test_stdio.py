@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +48,11 @@ UNREADABLE: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def served(folder: Path, lines: Sequence[bytes], answers: int | None = None) -> tuple[list[bytes], list[bytes]]:
-    """What a gateway on stdio says to these lines, until so many answers are there, or all; and what the server got."""
+def served(folder: Path, lines: Sequence[bytes], until: Sequence[bytes] = ()) -> tuple[list[bytes], list[bytes]]:
+    """What a gateway on stdio says to these lines, until a line for each pattern is there, or all; what the server got.
+
+    Without `until` every line is answered before the gateway ends, since it ends by its input's end.
+    """
     policy, log = folder / "policy.json", folder / "log"
     policy.write_text(json.dumps(POLICY))
     command = [sys.executable, "-m", "sidecar", "stdio", "--policy", str(policy), "--state", str(folder / "state")]
@@ -65,11 +67,16 @@ def served(folder: Path, lines: Sequence[bytes], answers: int | None = None) -> 
         assert process.stdout is not None
         process.stdin.write(b"\n".join([json.dumps(INITIALIZE).encode(), *lines, json.dumps(LAST).encode(), b""]))
         process.stdin.flush()
-        said = [] if answers is None else list(islice(process.stdout, 2 + answers))
-        if answers is None:
-            process.stdin.close()
-        else:
+        said: list[bytes] = []
+        missing = set(until)
+        while missing:
+            said.append(process.stdout.readline())
+            assert said[-1], f"the gateway ended without a line for each of {missing}"
+            missing = {pattern for pattern in missing if not re.search(pattern, said[-1])}
+        if until:
             process.terminate()
+        else:
+            process.stdin.close()
         said += process.stdout
     return said, log.read_bytes().splitlines()
 
@@ -109,18 +116,18 @@ def asked(number: int, disguise: Callable[[bytes], bytes]) -> dict[str, Any]:
 def test_list_in_any_disguise_comes_back_without_the_hidden_tool(tmp_path: Path) -> None:
     disguises = READABLE | UNREADABLE
     requests = [json.dumps(asked(number, disguise)).encode() for number, disguise in enumerate(disguises.values(), 100)]
-    said, reached = served(tmp_path, requests, len(READABLE))
+    listed = [rb'"id" ?: ?%d\b' % number for number in range(100, 100 + len(READABLE))]
+    said, reached = served(tmp_path, requests, [*listed, b'"last"'])
     assert HIDDEN.encode() not in b"".join(said).replace(b"\0", b"")
     assert len([line for line in reached if b"cursor" in line]) == len(requests)
-    listed = [line for line in said if b'"pay"' in line]
-    for number in range(100, 100 + len(READABLE)):
-        assert len([line for line in listed if re.search(rb'"id" ?: ?%d\b' % number, line)]) == 1
+    for pattern in listed:
+        assert len([line for line in said if b'"pay"' in line and re.search(pattern, line)]) == 1
 
 
 def test_tools_that_a_server_lends_to_a_model_are_no_list(tmp_path: Path) -> None:
     """`sampling/createMessage` has `tools` of its own among its params."""
     sampling = json.dumps(rpc("sampling/createMessage", {"tools": [{"name": HIDDEN, "inputSchema": {}}]}, "s")).encode()
-    said, _ = served(tmp_path, [json.dumps(asked(100, lambda _data: sampling)).encode()], 1)
+    said, _ = served(tmp_path, [json.dumps(asked(100, lambda _data: sampling)).encode()], [b"sampling/createMessage"])
     assert sampling + b"\n" in said
 
 
