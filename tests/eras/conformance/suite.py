@@ -1,36 +1,21 @@
-"""The conformance suite of the protocol's makers: fetched by npm, run by Node, its results read. Judges nothing.
-
-Versions and hashes are those of package-lock.json, which names no registry: npm asks the one it is set up for.
-"""
+"""The conformance suite of the protocol's makers: run, and its results read. Judges nothing."""
 
 import asyncio
-import fcntl
-import hashlib
 import json
-import os
 import re
-import shutil
 import subprocess
-import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import npm
+
 HERE = Path(__file__).parent
-NODE = 22
-"""The oldest major version of Node that the suite runs on."""
-INSTALL_S = 300
 RUN_S = 120
 
 _SCRIPT = "@modelcontextprotocol/conformance/dist/index.js"
 _scenario = re.compile(r"server-(.+)-\d{4}-\d\d-\d\dT[0-9-]+Z").fullmatch
-_ours = ("EINTEGRITY", "EUSAGE", "EJSONPARSE")
-
-
-class Unavailable(Exception):
-    """The suite cannot be had here; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -71,8 +56,7 @@ def _key(check: Check) -> tuple[str, str, str]:
 class Suite:
     """The suite as it is installed."""
 
-    node: Path
-    script: Path
+    packages: npm.Packages
 
     async def scenarios(self, *of: str) -> set[str]:
         """The server scenarios there are, or those of a revision: `--requirements`, and which."""
@@ -94,7 +78,7 @@ class Suite:
     async def _told(self, *arguments: str) -> str:
         """What it prints. That checks fail is no error here. Raises: TimeoutError."""
         process = await asyncio.create_subprocess_exec(
-            self.node, self.script, *arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            *self.packages.command(_SCRIPT, *arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         try:
             async with asyncio.timeout(RUN_S):
@@ -117,67 +101,6 @@ def _read(folder: Path) -> list[Check]:
     return found
 
 
-def installed(cache: Path) -> Suite:
-    """The suite, fetched into `cache` if it is not there yet. Raises: Unavailable."""
-    own = _own_node()
-    lock = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()[:16]
-    home = cache / f"conformance-{lock}{'' if own else '-node'}"
-    with _alone(cache):
-        if not (home / "node_modules").exists():
-            _install(home, with_node=own is None)
-    modules = home / "node_modules"
-    node = own or next((path for path in modules.glob("node-*-*/bin/node")), None)
-    if node is None:
-        raise Unavailable(f"Node {NODE} or newer is needed, and npm has none for this machine.")
-    return Suite(node, modules / _SCRIPT)
-
-
-def _own_node() -> Path | None:
-    """The machine's Node, if it is new enough."""
-    node = shutil.which("node")
-    if node is None:
-        return None
-    told = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
-    major = re.match(r"v(\d+)\.", told)
-    return Path(node) if major is not None and int(major[1]) >= NODE else None
-
-
-def _install(home: Path, *, with_node: bool) -> None:
-    npm = shutil.which("npm")
-    if npm is None:
-        raise Unavailable("There is no npm here, which the conformance suite comes by.")
-    with tempfile.TemporaryDirectory(dir=home.parent) as folder:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, folder)
-        options = ["--ignore-scripts", "--no-audit", "--no-fund", *([] if with_node else ["--omit=optional"])]
-        env = {**os.environ, "npm_config_cache": str(Path(folder, "npm")), "npm_config_update_notifier": "false"}
-        try:
-            done = subprocess.run(
-                [npm, "ci", *options],
-                cwd=folder,
-                env=env,
-                capture_output=True,
-                text=True,
-                timeout=INSTALL_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise Unavailable(f"npm could not fetch the conformance suite within {INSTALL_S} s.") from None
-        if done.returncode != 0:
-            assert not any(code in done.stderr for code in _ours), done.stderr
-            code = re.search(r"npm error code (\w+)", done.stderr)
-            raise Unavailable(f"npm could not fetch the conformance suite: {code[1] if code else done.stderr[:500]}.")
-        home.mkdir(exist_ok=True)
-        Path(folder, "node_modules").rename(home / "node_modules")
-
-
-@contextmanager
-def _alone(cache: Path) -> Iterator[None]:
-    """Nobody else installs meanwhile."""
-    cache.mkdir(parents=True, exist_ok=True)
-    lock = os.open(cache / "conformance.lock", os.O_CREAT | os.O_RDWR)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
+def installed() -> Suite:
+    """The suite, fetched if it is not there yet. Raises: npm.Unavailable."""
+    return Suite(npm.installed(HERE))

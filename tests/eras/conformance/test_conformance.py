@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from examples import gateway
-from tests.eras.conformance.suite import Check, Suite, Unavailable, faults, installed, lost
+from tests import npm
+from tests.eras.conformance.suite import Check, Suite, faults, installed, lost
 
 ROOT = Path(__file__).parents[3]
 SERVER = [sys.executable, str(ROOT / "tests" / "servers" / "everything")]
@@ -42,8 +43,8 @@ pytestmark = [pytest.mark.conformance, pytest.mark.timeout(600)]
 @pytest.fixture(scope="session")
 def suite() -> Suite:
     try:
-        return installed(ROOT / ".cache")
-    except Unavailable as reason:
+        return installed()
+    except npm.Unavailable as reason:
         pytest.skip(str(reason))
 
 
