@@ -76,6 +76,7 @@ def _rules(oauth: OAuth) -> Rules:
                 rule.id_claim,
                 rule.list,
                 rule.policed_methods,
+                rule.hidden_calls,
             )
             for rule in oauth.rules
         ]

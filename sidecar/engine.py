@@ -214,7 +214,7 @@ def _given(settings: Settings, stored: SqliteGrants) -> dict[bytes, Grant]:
 
 
 def _bound(grant: TokenGrant) -> tuple[Any, ...]:
-    return grant.server, grant.policy, grant.list, grant.policed_methods
+    return grant.server, grant.policy, grant.list, grant.policed_methods, grant.hidden_calls
 
 
 def _anybody(server: str, settings: Settings) -> Grant:

@@ -80,6 +80,16 @@ class Malformed(ProtocolError):
     code = "malformed"
 
 
+class UnusualName(Malformed):
+    """A tool's name of an unusual form, that the server does not list. `modern` is the era of the call."""
+
+    rpc_code = -32602
+
+    def __init__(self, message: str, *, modern: bool) -> None:
+        super().__init__(message)
+        self.modern = modern
+
+
 class BatchRefused(ProtocolError):
     """A JSON array where one message belongs."""
 

@@ -5,42 +5,30 @@ Imports core, ports, errors and its parts (judgement, relay); no adapter.
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from datetime import datetime
 from time import perf_counter
 
-import msgspec
 from msgspec.structs import replace
 
-from sidecar.core import denial, era, jsonrpc, messages
+from sidecar.core import denial, era, jsonrpc, messages, unseen
 from sidecar.core.closing import is_closed
 from sidecar.core.decision import Decision
 from sidecar.core.ending import ending
-from sidecar.core.inflight import Flight, InFlight
+from sidecar.core.inflight import InFlight
 from sidecar.core.inventory import Inventory
+from sidecar.core.jsonrpc import TOOLS_CALL, Request
 from sidecar.core.messages import PassThrough, ToolCall, ToolList
-from sidecar.core.record import AuditRecord, written
-from sidecar.errors import ProtocolError, SidecarError, StoreError, UpstreamError
+from sidecar.errors import ProtocolError, SidecarError, StoreError, UnusualName, UpstreamError
 from sidecar.judgement import CLOSED, WITHOUT_POLICY, Caller, Judgement, Verdict, unavailable
 from sidecar.notices import Notices
-from sidecar.ports import AuditLog, Clock, Event, Headers, Outgoing, Reply, Upstream
-from sidecar.relay import JSON_HEADERS, Addressee, Relay, denied, failure
+from sidecar.ports import AuditLog, Clock, Event, Grant, Headers, Outgoing, Reply, Upstream
+from sidecar.recorder import Recorder, UnderWay
+from sidecar.relay import JSON_HEADERS, Addressee, Relay, denied, failure, refused
 
 _WITHOUT_POLICY = frozenset({"initialize", "ping", "server/discover"})
 _NOT_RUN = frozenset({"unreachable", "http_error", "error"})
 _CANCELLED = "notifications/cancelled"
+_UNRECORDED = "store: the audit log cannot be written"
 _DOUBTFUL = "an error that may be due to the client's cancellation, or to another request of the same id"
-
-
-class _Turn(msgspec.Struct):
-    """One message under way: who, when, and what the audit will say of it."""
-
-    caller: Caller
-    now: datetime
-    started: float
-    method: str = ""
-    tool: str = ""
-    argument_keys: tuple[str, ...] = ()
-    flight: Flight | None = None
 
 
 class Exchange:
@@ -63,7 +51,7 @@ class Exchange:
         self._judgement = judgement
         self._relay = relay
         self._inventory = inventory
-        self._audit = audit
+        self._recorder = Recorder(audit)
         self._clock = clock
         self._warn = warn
         self._in_flight = InFlight()
@@ -72,12 +60,15 @@ class Exchange:
         self, raw: bytes, caller: Caller, headers: Mapping[bytes, list[bytes]] | None, forwarded: Headers = ()
     ) -> Reply:
         """The answer to one message. `headers` are the request's (None on stdio), `forwarded` those that go on."""
-        turn = _Turn(caller, self._clock.now(), perf_counter())
+        turn = UnderWay(caller, self._clock.now(), perf_counter())
+        message = None
         try:
             message = jsonrpc.parse(raw)
             envelope = era.read_line(message) if headers is None else era.read(message, headers, self._inventory)
             judged = messages.classify(message, envelope, self._inventory)
         except ProtocolError as error:
+            if caller.grant.hidden_calls == "unknown" and isinstance(message, Request) and error.method == TOOLS_CALL:
+                return await self._refuse_unseen(message, headers, error, turn)
             return self._refuse(error, turn)
         match judged:
             case ToolCall():
@@ -92,7 +83,7 @@ class Exchange:
 
     def unjudged(self, raw: bytes, caller: Caller, headers: Mapping[bytes, list[bytes]], error: SidecarError) -> Reply:
         """The denial of a message whose caller cannot be known, since the store that knows does not answer."""
-        turn = _Turn(caller, self._clock.now(), perf_counter())
+        turn = UnderWay(caller, self._clock.now(), perf_counter())
         verdict = unavailable(f"{error.code}: {error}")
         try:
             message = jsonrpc.parse(raw)
@@ -100,10 +91,10 @@ class Exchange:
         except ProtocolError as malformed:
             return self._refuse(malformed, turn)
         if isinstance(judged, ToolCall):
-            turn.method, turn.tool, turn.argument_keys = "tools/call", judged.tool, judged.argument_keys
-            self._record(turn, verdict)
+            turn.method, turn.tool, turn.argument_keys = TOOLS_CALL, judged.tool, judged.argument_keys
+            self._recorder.judged(turn, verdict)
             return Reply(200, JSON_HEADERS, body=denied(judged, caller, verdict))
-        self._record(turn, verdict)
+        self._recorder.judged(turn, verdict)
         text = denial.text(verdict.decision.message)
         return Reply(503, JSON_HEADERS, body=denial.error(judged.id_raw, denial.UNAVAILABLE, text))
 
@@ -117,14 +108,14 @@ class Exchange:
         with self._in_flight.meddling(caller.grant.id):
             return await self._relayed(self._upstream.end(forwarded, caller.session), Addressee(caller))
 
-    async def _call_tool(self, call: ToolCall, turn: _Turn, forwarded: Headers) -> Reply:
-        turn.method, turn.tool, turn.argument_keys = "tools/call", call.tool, call.argument_keys
+    async def _call_tool(self, call: ToolCall, turn: UnderWay, forwarded: Headers) -> Reply:
+        turn.method, turn.tool, turn.argument_keys = TOOLS_CALL, call.tool, call.argument_keys
         verdict = await self._judged(call, turn)
         if verdict.decision.outcome != "allow":
-            self._record(turn, verdict)
-            return Reply(200, JSON_HEADERS, body=denied(call, turn.caller, verdict))
+            self._recorder.judged(turn, verdict)
+            return self._denied(call, turn.caller, verdict)
         to = Addressee(turn.caller, call.modern, call.id_raw)
-        outgoing = Outgoing(call.raw, "tools/call", call.id, forwarded, turn.caller.session, call.modern)
+        outgoing = Outgoing(call.raw, TOOLS_CALL, call.id, forwarded, turn.caller.session, call.modern)
         turn.flight = self._in_flight.begin(turn.caller.grant.id, turn.caller.session, call.id)
         try:
             reply = await self._upstream.send(outgoing)
@@ -140,18 +131,40 @@ class Exchange:
         await self._finish(turn, verdict, _how(reply, call))
         return await self._relay.answer(reply, to)
 
-    async def _judged(self, call: ToolCall, turn: _Turn) -> Verdict:
-        if not self._audit.healthy:
-            return unavailable("store: the audit log cannot be written")
+    async def _judged(self, call: ToolCall, turn: UnderWay) -> Verdict:
+        if not self._recorder.healthy:
+            return unavailable(_UNRECORDED)
         try:
             return await self._judgement.judge(call, turn.caller, turn.now)
         except BaseException:
-            message = "The call was given up before it was decided."
-            self._append(turn, outcome="refused", message=message, cause="given_up")
+            self._recorder.given_up(turn)
             raise
 
+    def _denied(self, call: ToolCall, caller: Caller, verdict: Verdict) -> Reply:
+        if caller.grant.hidden_calls == "unknown" and self._is_unseen(call, caller.grant, verdict):
+            return _unknown(call)
+        return Reply(200, JSON_HEADERS, body=denied(call, caller, verdict))
+
+    def _is_unseen(self, call: ToolCall, grant: Grant, verdict: Verdict) -> bool:
+        listed, callable_only = self._inventory.advertised(call.tool), grant.list == "callable"
+        return unseen.is_unseen(verdict.decision.rule, listed=listed, callable_only=callable_only)
+
+    async def _refuse_unseen(
+        self, request: Request, headers: Mapping[bytes, list[bytes]] | None, error: ProtocolError, turn: UnderWay
+    ) -> Reply:
+        """The refusal of a call, which must not tell that the server lists a tool that its grant does not see."""
+        refusal = self._refuse(error, turn)
+        call = unseen.of_no_tool(request, headers, error)
+        if isinstance(call, ProtocolError):
+            return refused(call)
+        healthy = self._recorder.healthy
+        verdict = await self._judgement.preview(call, turn.caller) if healthy else unavailable(_UNRECORDED)
+        if verdict.cause or isinstance(error, UnusualName) or self._is_unseen(call, turn.caller.grant, verdict):
+            return self._denied(call, turn.caller, verdict) if verdict.cause else _unknown(call)
+        return refusal
+
     async def _watched(
-        self, events: AsyncGenerator[Event, None], call: ToolCall, turn: _Turn, verdict: Verdict
+        self, events: AsyncGenerator[Event, None], call: ToolCall, turn: UnderWay, verdict: Verdict
     ) -> AsyncGenerator[Event, None]:
         """The call's own stream, untouched; what it says of the call settles the reservation."""
         how = None
@@ -167,7 +180,7 @@ class Exchange:
             if how is None:
                 await self._finish(turn, verdict, "unknown")
 
-    async def _pass_through(self, message: PassThrough, turn: _Turn, forwarded: Headers) -> Reply:
+    async def _pass_through(self, message: PassThrough, turn: UnderWay, forwarded: Headers) -> Reply:
         turn.method = message.method or ""
         caller = turn.caller
         if caller.grant.policy is None and message.id is not None and message.method not in _WITHOUT_POLICY:
@@ -184,8 +197,8 @@ class Exchange:
                 return await self._relayed(self._upstream.send(outgoing), to)
         return await self._relayed(self._upstream.send(outgoing), to)
 
-    def _closed(self, message: PassThrough, turn: _Turn, decision: Decision) -> Reply:
-        self._record(turn, Verdict(decision))
+    def _closed(self, message: PassThrough, turn: UnderWay, decision: Decision) -> Reply:
+        self._recorder.judged(turn, Verdict(decision))
         body = denial.error(message.id_raw, denial.DENIED, denial.text(decision.message))
         return Reply(400 if message.id is None else 200, JSON_HEADERS, body=body)
 
@@ -209,7 +222,7 @@ class Exchange:
             return failure(error, to.id_raw)
         return await self._relay.answer(reply, to)
 
-    async def _finish(self, turn: _Turn, verdict: Verdict, how: str, error: SidecarError | None = None) -> None:
+    async def _finish(self, turn: UnderWay, verdict: Verdict, how: str, error: SidecarError | None = None) -> None:
         """Gives back what a call took that surely did not run, and writes its record."""
         cause = "" if error is None else f"{error.code}: {error}"
         assert turn.flight is not None
@@ -223,64 +236,19 @@ class Exchange:
                 self._warn(failed)
                 cause = f"{cause} {failed.code}: not given back: {failed}".strip()
             except BaseException:
-                self._record(turn, verdict, how, "given_up: not given back")
+                self._recorder.judged(turn, verdict, how, "given_up: not given back")
                 raise
-        self._record(turn, verdict, how, cause)
+        self._recorder.judged(turn, verdict, how, cause)
 
-    def _refuse(self, error: ProtocolError, turn: _Turn) -> Reply:
+    def _refuse(self, error: ProtocolError, turn: UnderWay) -> Reply:
         self._warn(error)
-        turn.method, turn.tool = error.method, error.tool
-        self._append(turn, outcome="refused", message=str(error), cause=error.code)
-        return Reply(
-            error.http_status, JSON_HEADERS, body=denial.error(error.id_raw, error.rpc_code, str(error), error.data)
-        )
+        self._recorder.refused(turn, error)
+        return refused(error)
 
-    def _record(self, turn: _Turn, verdict: Verdict, result: str = "", cause: str = "") -> None:
-        decision = verdict.decision
-        self._append(
-            turn,
-            outcome=decision.outcome,
-            rule=decision.rule,
-            message=decision.message,
-            revision=decision.revision,
-            result=result,
-            cause=cause or verdict.cause,
-            approval=verdict.approval,
-        )
 
-    def _append(
-        self,
-        turn: _Turn,
-        *,
-        outcome: str,
-        message: str,
-        rule: str = "",
-        revision: str = "",
-        result: str = "",
-        cause: str = "",
-        approval: str = "",
-    ) -> None:
-        grant = turn.caller.grant
-        self._audit.append(
-            AuditRecord(
-                at=written(turn.now),
-                server=grant.server,
-                grant=grant.id,
-                method=turn.method,
-                tool=turn.tool,
-                argument_keys=turn.argument_keys,
-                policy=grant.policy or "",
-                revision=revision,
-                outcome=outcome,
-                rule=rule,
-                message=message,
-                result=result,
-                cause=cause,
-                approval=approval,
-                session=turn.caller.session or "",
-                duration_ms=round((perf_counter() - turn.started) * 1000, 3),
-            )
-        )
+def _unknown(call: ToolCall) -> Reply:
+    status, body = unseen.answer(call)
+    return Reply(status, JSON_HEADERS, body=body)
 
 
 def _how(reply: Reply, call: ToolCall) -> str:

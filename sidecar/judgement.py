@@ -79,6 +79,13 @@ class Judgement:
         except SidecarError as error:
             return unavailable(f"{error.code}: {error}")
 
+    async def preview(self, call: ToolCall, caller: Caller) -> Verdict:
+        """What policy says of a call that is not going to be made: nothing is counted, nobody asked."""
+        try:
+            return Verdict(await self._decide(call, caller, None))
+        except SidecarError as error:
+            return unavailable(f"{error.code}: {error}")
+
     async def give_back(self, verdict: Verdict, now: datetime) -> None:
         """Undoes what an allowed verdict took: the call surely did not run. Raises: StoreError."""
         if verdict.reservation.taken:

@@ -17,7 +17,8 @@ class Grant(msgspec.Struct, frozen=True):
     """A token's right to one server under one policy (None: no policy, so every call is denied).
 
     `list`: its lists hold what is not hidden, or only what may be called. `policed_methods`: all but tools pass, or
-    what is about resources or prompts, or unknown, does not.
+    what is about resources or prompts, or unknown, does not. `hidden_calls`: a call of a hidden tool is denied, or
+    answered as if there were no such tool.
     """
 
     id: str
@@ -25,6 +26,7 @@ class Grant(msgspec.Struct, frozen=True):
     policy: str | None
     list: Literal["hidden", "callable"] = "hidden"
     policed_methods: Literal["tools", "all"] = "tools"
+    hidden_calls: Literal["denied", "unknown"] = "denied"
 
     @property
     def binding(self) -> "dict[str, Any]":

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from sidecar.core import denial
 from sidecar.core.messages import ToolCall
-from sidecar.errors import Broken, DecisionError, SidecarError, TimedOut, UpstreamError
+from sidecar.errors import Broken, DecisionError, ProtocolError, SidecarError, TimedOut, UpstreamError
 from sidecar.judgement import Caller, Verdict
 from sidecar.ports import Event, Headers, Reply
 from sidecar.visibility import Visibility
@@ -113,6 +113,12 @@ def denied(call: ToolCall, caller: Caller, verdict: Verdict) -> bytes:
         code = denial.UNAVAILABLE if verdict.cause else denial.DENIED
         return denial.error(call.id_raw, code, denial.text(message))
     return denial.result(call.id_raw, message, meta, modern=call.modern)
+
+
+def refused(error: ProtocolError) -> Reply:
+    """The answer to a message that cannot be judged."""
+    body = denial.error(error.id_raw, error.rpc_code, str(error), error.data)
+    return Reply(error.http_status, JSON_HEADERS, body=body)
 
 
 def failure(error: SidecarError, id_raw: bytes | None) -> Reply:

@@ -119,6 +119,11 @@ class TokenGrant(Model):
         default="tools",
         description="`tools`: all else passes. `all`: resources, prompts and unknown methods are closed.",
     )
+    hidden_calls: Literal["denied", "unknown"] = Field(
+        default="denied",
+        description="`denied`: a call of a hidden tool is told so. `unknown`: it is answered as if there were no such "
+        "tool.",
+    )
     token_env: Word | None = Field(default=None, description="The environment variable that holds the token.")
     token_file: Located | None = Field(default=None, description="The file that holds the token.")
     token_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = Field(

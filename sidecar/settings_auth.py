@@ -62,6 +62,7 @@ class Rule(Model):
     id_claim: Word = Field(default="sub", description="The claim that tells callers apart.")
     list: Literal["hidden", "callable"] = Field(default="hidden", description="As for a grant.")
     policed_methods: Literal["tools", "all"] = Field(default="tools", description="As for a grant.")
+    hidden_calls: Literal["denied", "unknown"] = Field(default="denied", description="As for a grant.")
 
 
 class OAuth(Model):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sidecar.cli.single import ListOf, ListOption, Policed, PolicedMethodsOption
+from sidecar.cli.single import HiddenCalls, HiddenCallsOption, ListOf, ListOption, Policed, PolicedMethodsOption
 from sidecar.cli.stores import state_store
 from sidecar.cli.terminal import StateOption, note, refuse, say, state_directory, table
 from sidecar.errors import SidecarError
@@ -60,6 +60,7 @@ def create(
     state: StateOption = None,
     list_of: ListOption = ListOf.hidden,
     policed_methods: PolicedMethodsOption = Policed.tools,
+    hidden_calls: HiddenCallsOption = HiddenCalls.denied,
 ) -> None:
     """Make a grant and print its token.
 
@@ -73,7 +74,9 @@ def create(
     from sidecar.ports import Grant
 
     with state_store(_checked(config, state, server, policy), make=True) as database:
-        token = SqliteGrants(database).create(Grant(grant_id, server, policy, list_of.value, policed_methods.value))
+        token = SqliteGrants(database).create(
+            Grant(grant_id, server, policy, list_of.value, policed_methods.value, hidden_calls.value)
+        )
     say(token)
     note(f"Grant {grant_id}: server {server}, policy {policy}. The token above is not shown again.")
 
@@ -86,11 +89,11 @@ def list_(config: ConfigOption = None, state: StateOption = None) -> None:
         rows = [
             (
                 *(grant.id, grant.server, grant.policy or "(none)", grant.list, grant.policed_methods),
-                *(grant.created_at, grant.revoked_at or "-"),
+                *(grant.hidden_calls, grant.created_at, grant.revoked_at or "-"),
             )
             for grant in SqliteGrants(database).list()
         ]
-    table(("ID", "SERVER", "POLICY", "LIST", "METHODS", "CREATED", "REVOKED"), rows)
+    table(("ID", "SERVER", "POLICY", "LIST", "METHODS", "HIDDEN", "CREATED", "REVOKED"), rows)
 
 
 def revoke(

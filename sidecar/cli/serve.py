@@ -11,6 +11,8 @@ from sidecar.cli.single import (
     ApprovalMapOption,
     EnvOption,
     HeaderOption,
+    HiddenCalls,
+    HiddenCallsOption,
     ListOf,
     ListOption,
     NameOption,
@@ -90,6 +92,7 @@ def run(
     approval_map: ApprovalMapOption = None,
     list_of: ListOption = ListOf.hidden,
     policed_methods: PolicedMethodsOption = Policed.tools,
+    hidden_calls: HiddenCallsOption = HiddenCalls.denied,
 ) -> None:
     """Govern one MCP server with one policy, over HTTP.
 
@@ -110,6 +113,7 @@ def run(
         state_directory(state),
         list_of,
         policed_methods,
+        hidden_calls,
     )
     settings = single.settings("run", list(_overrides(listen, None, ready_file, no_auth)))
     if single.command:

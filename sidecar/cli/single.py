@@ -78,6 +78,13 @@ class Policed(StrEnum):
     all = "all"
 
 
+class HiddenCalls(StrEnum):
+    """How a call of a hidden tool is answered."""
+
+    denied = "denied"
+    unknown = "unknown"
+
+
 ListOption = Annotated[
     ListOf,
     typer.Option("--list", help="What lists hold: all that is not hidden, or only what the default does not deny."),
@@ -85,6 +92,12 @@ ListOption = Annotated[
 PolicedMethodsOption = Annotated[
     Policed,
     typer.Option("--policed-methods", help="With all, resources, prompts and unknown methods are closed too."),
+]
+HiddenCallsOption = Annotated[
+    HiddenCalls,
+    typer.Option(
+        "--hidden-calls", help="With unknown, a hidden tool's call is answered as if there were no such tool."
+    ),
 ]
 ApprovalMapOption = Annotated[
     list[str] | None,
@@ -111,6 +124,7 @@ class Single:
     state: Path = field(default_factory=Path)
     list_of: ListOf = ListOf.hidden
     policed_methods: Policed = Policed.tools
+    hidden_calls: HiddenCalls = HiddenCalls.denied
 
     @property
     def server(self) -> str:
@@ -132,6 +146,7 @@ class Single:
                     "policy": _id(self.policy),
                     "list": self.list_of.value,
                     "policed_methods": self.policed_methods.value,
+                    "hidden_calls": self.hidden_calls.value,
                     "token_file": statedir.run_token_file(self.state, server),
                 }
             },
@@ -156,8 +171,13 @@ class Single:
             options += ["--env", variable]
         for text in self.approval_map or ():
             options += ["--approval-map", text]
-        for option, chosen in (("--list", self.list_of), ("--policed-methods", self.policed_methods)):
-            if chosen not in ("hidden", "tools"):
+        bound = (
+            ("--list", self.list_of, ListOf.hidden),
+            ("--policed-methods", self.policed_methods, Policed.tools),
+            ("--hidden-calls", self.hidden_calls, HiddenCalls.denied),
+        )
+        for option, chosen, usual in bound:
+            if chosen != usual:
                 options += [option, chosen.value]
         program, *arguments = command_line(self.command)
         return ["stdio", *options, "--", program, *map(_from_anywhere, arguments)]

@@ -8,6 +8,8 @@ from sidecar.cli.single import (
     ApprovalMapOption,
     EnvOption,
     HeaderOption,
+    HiddenCalls,
+    HiddenCallsOption,
     ListOf,
     ListOption,
     NameOption,
@@ -43,6 +45,7 @@ def stdio(
     approval_map: ApprovalMapOption = None,
     list_of: ListOption = ListOf.hidden,
     policed_methods: PolicedMethodsOption = Policed.tools,
+    hidden_calls: HiddenCallsOption = HiddenCalls.denied,
 ) -> None:
     """Govern one MCP server with one policy, over stdio.
 
@@ -63,6 +66,7 @@ def stdio(
         state_directory(state),
         list_of,
         policed_methods,
+        hidden_calls,
     )
     settings = single.settings(
         "stdio", [Override("auth", False, "stdio"), Override("listen_host", "localhost", "stdio")]

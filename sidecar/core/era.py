@@ -180,9 +180,10 @@ def _modern(message: Request, meta: dict[str, Json], headers: Headers, inventory
         named, values = message.params.get(key), headers.get(_NAME, ())
         if (decode(values[0]) if values else None) != named or (values and named is None):
             raise HeaderMismatch(f"The Mcp-Name header does not match the message's {key}.")
+    envelope = _known(message, meta)
     if message.method == TOOLS_CALL:
         _check_params(message, headers, inventory)
-    return _known(message, meta)
+    return envelope
 
 
 def _said(headers: Headers, name: bytes, expected: Json) -> bool:

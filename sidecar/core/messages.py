@@ -13,7 +13,7 @@ from sidecar.core.era import Envelope
 from sidecar.core.inventory import Inventory
 from sidecar.core.jsonrpc import INVALID_PARAMS, TOOLS_CALL, TOOLS_LIST, Message, Request, Response, addressed
 from sidecar.core.names import bare_method, is_tool_name
-from sidecar.errors import Malformed, ProtocolError
+from sidecar.errors import Malformed, ProtocolError, UnusualName
 
 METHOD_NOT_FOUND = -32601
 KEYS = 64
@@ -95,7 +95,7 @@ def _tool_call(request: Request, modern: bool, inventory: Inventory) -> ToolCall
     params = request.params
     tool = str(params["name"])
     if not is_tool_name(tool) and not inventory.advertised(tool):
-        raise Malformed("The tool's name has an unusual form and is not one the server lists.", rpc_code=INVALID_PARAMS)
+        raise UnusualName("The tool's name has an unusual form and is not one the server lists.", modern=modern)
     members = params.get("arguments")
     if not isinstance(members, dict):
         members = {}

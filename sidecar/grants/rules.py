@@ -29,6 +29,7 @@ class Rule:
     id_claim: str
     list: Literal["hidden", "callable"] = "hidden"
     policed_methods: Literal["tools", "all"] = "tools"
+    hidden_calls: Literal["denied", "unknown"] = "denied"
 
 
 class Rules:
@@ -45,7 +46,8 @@ class Rules:
             if rule.server != server or not all(_holds(claims, *wanted) for wanted in rule.claims.items()):
                 continue
             if rule.scope <= held:
-                return Grant(rule.grant or _own(claims, rule), server, rule.policy, rule.list, rule.policed_methods)
+                how = (rule.list, rule.policed_methods, rule.hidden_calls)
+                return Grant(rule.grant or _own(claims, rule), server, rule.policy, *how)
             wanting = rule.scope
         if wanting is not None:
             raise InsufficientScope("This token lacks a scope.", wanting)

@@ -358,8 +358,16 @@ LEDGER: dict[str, Requirement] = {
     ),
     "G31": Requirement(
         "own",
-        "A hidden tool's call is denied like any other; what cannot be decided is never forwarded.",
-        _in("bypass/test_generated", "denial_is_a_valid_result_in_both_eras")
+        "A hidden tool's call is denied like any other, or answered like that of a missing one; what cannot be decided"
+        " is never forwarded.",
+        _in(
+            "bypass/test_unseen",
+            "hidden_tool_is_answered_like_one_that_does_not_exist",
+            "hidden_tool_with_an_unusual_name_is_answered_like_one_that_does_not_exist",
+            "audit_tells_the_truth_and_seen_tools_are_told_why",
+        )
+        + _in("sidecar/core/test_unseen", "denial_of_what_no_list_of_the_grant_holds_is_unseen")
+        + _in("bypass/test_generated", "denial_is_a_valid_result_in_both_eras")
         + _in("bypass/test_messages", "call_against_the_policy_is_denied")
         + _in(
             "sidecar/test_exchange",
@@ -368,7 +376,6 @@ LEDGER: dict[str, Requirement] = {
         )
         + _in("sidecar/test_judgement", "judge_opa_fails_is_unavailable_with_the_cause")
         + _in("sidecar/test_relay", "body_that_opa_cannot_judge_is_withheld"),
-        missing="the option that answers -32602 for a hidden tool is not built: nobody has asked for it",
     ),
     "G32": Requirement(
         "own",
@@ -440,6 +447,7 @@ LEDGER: dict[str, Requirement] = {
         _in("bypass/test_generated", "refusal_of_a_message_is_a_valid_error")
         + _PAIRS
         + _in("sidecar/core/test_denial", "status_follows_the_code_and_the_era")
+        + _in("sidecar/core/test_unseen", "answer_names_the_tool_and_nothing_else")
         + _in("sidecar/upstream/test_shared", "modern_status_follows_the_error_code"),
     ),
     "G43": Requirement(

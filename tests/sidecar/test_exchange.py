@@ -126,6 +126,51 @@ def stream(*messages: bytes, then: Exception | None = None) -> AsyncGenerator[Ev
     return events()
 
 
+# Calls of tools that the grant does not see
+
+
+def unseeing(desk: Desk) -> Desk:
+    desk.caller = Caller(
+        Grant("g", "s", "p", hidden_calls="unknown"), Asker(policy="p", server="s", grant="g"), "their-session"
+    )
+    return desk
+
+
+async def test_call_of_a_hidden_tool_is_told_that_there_is_none_and_recorded_as_it_is() -> None:
+    desk = unseeing(Desk(Decision("deny", "(hidden)", 'Tool "pay" is hidden by policy', "sha256:one", [])))
+    reply = await desk.handle(call())
+    assert (reply.status, parsed(reply)["error"]) == (200, {"code": -32602, "message": "Unknown tool: pay"})
+    assert desk.tape == ["ask", "record"]
+    assert (desk.record.outcome, desk.record.rule) == ("deny", "(hidden)")
+
+
+async def test_refusal_that_rests_on_a_hidden_tool_is_told_that_there_is_none() -> None:
+    desk = unseeing(Desk(Decision("deny", "(hidden)", "Hidden.", "sha256:one", [])))
+    listed = b'{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"pay","inputSchema":{"properties":{"amount":{}}}}]}}'
+    desk.inventory.learn(listed)
+    reply = await desk.handle(call({"AMOUNT": 1}))
+    assert parsed(reply)["error"]["message"] == "Unknown tool: pay"
+    assert (desk.record.outcome, desk.record.cause) == ("refused", "malformed")
+    assert desk.tape == ["record", "ask"]
+
+
+@pytest.mark.parametrize("fails", ["opa", "audit"])
+async def test_refusal_that_cannot_be_decided_is_that_of_any_call(fails: str) -> None:
+    desk = unseeing(Desk())
+    desk.opa.error = OpaUnreachable("no") if fails == "opa" else None
+    desk.audit.healthy = fails != "audit"
+    reply = await desk.handle(call(name="pay me"))
+    assert denial(reply)["rule"] == UNAVAILABLE
+
+
+async def test_refusal_of_a_seen_tools_call_stays_as_it_is() -> None:
+    desk = unseeing(Desk())
+    desk.inventory.learn(
+        b'{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"pay","inputSchema":{"properties":{"amount":{}}}}]}}'
+    )
+    assert "looks like" in parsed(await desk.handle(call({"AMOUNT": 1})))["error"]["message"]
+
+
 # What is forwarded
 
 

@@ -58,17 +58,17 @@ def test_list_shows_grants_and_revoked_ones(regate: Regate) -> None:
         regate("grants", "create", "--server", "git", "--policy", "p", "--id", id_)
     assert regate("grants", "revoke", "b").out == "b revoked\n"
     heads, first, second = (line.split() for line in regate("grants", "list").out.splitlines())
-    assert heads == ["ID", "SERVER", "POLICY", "LIST", "METHODS", "CREATED", "REVOKED"]
-    assert (first[:5], first[6]) == (["a", "git", "p", "hidden", "tools"], "-")
-    assert (second[:5], second[6][-1]) == (["b", "git", "p", "hidden", "tools"], "Z")
+    assert heads == ["ID", "SERVER", "POLICY", "LIST", "METHODS", "HIDDEN", "CREATED", "REVOKED"]
+    assert (first[:6], first[7]) == (["a", "git", "p", "hidden", "tools", "denied"], "-")
+    assert (second[:6], second[7][-1]) == (["b", "git", "p", "hidden", "tools", "denied"], "Z")
 
 
 def test_create_binds_the_policy_with_its_options(regate: Regate, tmp_path: Path) -> None:
-    options = ("--list", "callable", "--policed-methods", "all")
+    options = ("--list", "callable", "--policed-methods", "all", "--hidden-calls", "unknown")
     token = regate("grants", "create", "--server", "git", "--policy", "p", "--id", "ci", *options).out.strip()
     grant = _resolve(tmp_path / "state", token)
     assert grant is not None
-    assert (grant.list, grant.policed_methods) == ("callable", "all")
+    assert (grant.list, grant.policed_methods, grant.hidden_calls) == ("callable", "all", "unknown")
 
 
 def test_revoke_makes_the_token_worthless(regate: Regate, tmp_path: Path) -> None:
