@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 from pydantic import BaseModel  # noqa: E402
 
-from sidecar import cli, settings, settings_auth, settings_file  # noqa: E402
+from sidecar import cli, settings, settings_auth, settings_file, settings_serving  # noqa: E402
 
 _WIDTH = 100
 _MADE = "<!-- Made by scripts/reference.py; change the code, then run that. -->"
@@ -56,6 +56,8 @@ _SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
         "A token that the gateway shows to the server, and renews. One of `env`, `file`, `command` and `oauth`.",
     ),
     ("servers.NAME.credentials.oauth", settings_auth.ClientCredentials, "OAuth client credentials (RFC 6749, 4.4)."),
+    ("tls", settings_serving.Tls, "TLS on the address it listens on, version 1.2 or newer."),
+    ("drain", settings_serving.Drain, "How it ends after SIGTERM. A second signal ends it at once."),
     ("policies.ID", settings.Policy, "A policy, by the id that grants name."),
     (
         "grants.ID",

@@ -36,6 +36,7 @@ class Health:
     opa: Mapping[str, str] | None
     store_problem: str = ""
     audit_healthy: bool = True
+    stopping: bool = False
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -48,6 +49,8 @@ class Health:
         return not self.reasons
 
     def _reasons(self) -> Iterator[str]:
+        if self.stopping:
+            yield "the gateway is stopping"
         if self.opa is None:
             yield "OPA does not answer"
         else:
@@ -73,6 +76,18 @@ def _missing(policy: PolicyState, held: Mapping[str, str]) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """The certificate in use, and why the files as they are now are not."""
+
+    expires_at: datetime
+    problem: str = ""
+
+    def problem_at(self, now: datetime) -> str:
+        """What the operator should know of it."""
+        return self.problem or ("the certificate has expired" if self.expires_at <= now else "")
+
+
+@dataclass(frozen=True, slots=True)
 class About:
     """The process itself."""
 
@@ -83,6 +98,7 @@ class About:
     state: str
     opa_binary: str
     opa_restarts: int = 0
+    tls: Tls | None = None
 
 
 def status(
@@ -97,6 +113,9 @@ def status(
         "version": about.version,
         "pid": about.pid,
         "url": about.url,
+        "tls": None
+        if about.tls is None
+        else {"expires_at": about.tls.expires_at.isoformat(), "problem": about.tls.problem_at(now)},
         "up_s": int((now - about.started).total_seconds()),
         "servers": [{"name": s.name, "transport": s.transport, "problem": s.problem} for s in servers],
         "policies": [

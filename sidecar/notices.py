@@ -76,7 +76,7 @@ class Notices:
     def _with_notices(self, reply: Reply, listener: "_Listener") -> Reply:
         if reply.status != 200 or reply.events is None:
             return reply
-        return replace(reply, events=self._between(reply.events, listener))
+        return replace(reply, events=self._between(reply.events, listener), lasting=True)
 
     async def _between(self, events: AsyncGenerator[Event, None], listener: "_Listener") -> AsyncGenerator[Event, None]:
         async with aclosing(events) as incoming:

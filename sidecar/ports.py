@@ -208,6 +208,7 @@ class Reply(msgspec.Struct):
 
     Exactly one of these holds: `body` (whole, may be empty), `events` (an event stream), or `chunks`
     (a body of unknown length that is no event stream). `headers` are lower-case and allowlisted (G18).
+    `lasting`: the events answer nothing that would end them, so they end when somebody leaves.
     """
 
     status: int
@@ -215,6 +216,7 @@ class Reply(msgspec.Struct):
     body: bytes | None = None
     events: AsyncGenerator[Event, None] | None = None
     chunks: AsyncGenerator[bytes, None] | None = None
+    lasting: bool = False
 
     async def drop(self) -> None:
         """Lets go of a stream that nobody will read."""

@@ -15,6 +15,7 @@ from pydantic import Field, StringConstraints, field_validator
 
 from sidecar.errors import SettingsError
 from sidecar.settings_auth import Credentials, OAuth
+from sidecar.settings_serving import Drain, Tls
 from sidecar.settings_values import Id, Located, Model, Name, Secret, Text, Variable, Word, is_loopback
 
 DEFAULT_APPROVAL_MAP = ("Requires human approval.",)
@@ -184,6 +185,8 @@ class Settings(Model):
 
     listen_host: Word = Field(default="127.0.0.1", description="The address to listen on.")
     listen_port: int = Field(default=8700, ge=0, le=65535, description="The port to listen on; 0 takes any free one.")
+    tls: Tls | None = Field(default=None, description="See `tls` below; without it, plain HTTP is spoken.")
+    drain: Drain = Drain()
     state: Located = Field(
         default_factory=default_state, description="The folder for counters, grants, approvals and the audit log."
     )

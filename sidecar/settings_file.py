@@ -16,6 +16,7 @@ from sidecar.errors import SettingsError
 from sidecar.settings import Children, Opa, Policy, Server, Settings, TokenGrant
 from sidecar.settings_auth import OAuth
 from sidecar.settings_conflicts import NAMED, Problem, Way, conflicts, near
+from sidecar.settings_serving import Drain, Tls
 
 if TYPE_CHECKING:
     from sidecar.yamltree import Tree
@@ -28,12 +29,14 @@ _PARTS: dict[str, type[BaseModel]] = {
     "opa": Opa,
     "children": Children,
     "oauth": OAuth,
+    "tls": Tls,
+    "drain": Drain,
 }
 
 ENVIRONMENT = {
     f"REGATE_{name.upper()}": name
     for name in Settings.model_fields
-    if not name.startswith("allowed_") and name not in (*NAMED, "opa", "children", "oauth")
+    if not name.startswith("allowed_") and name not in (*NAMED, *_PARTS)
 }
 """Variables that take the place of a setting in the file."""
 

@@ -3,7 +3,7 @@
 import gc
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ from sidecar import __version__, health, statedir
 from sidecar.bearers import accepted
 from sidecar.core.query import Asker
 from sidecar.downstream import listener, standard, stdio
+from sidecar.downstream.certificates import Certificates
 from sidecar.downstream.guard import Guard
 from sidecar.downstream.http import Gateway
+from sidecar.downstream.leaving import Leaving
 from sidecar.downstream.pages import Pages
 from sidecar.downstream.sessions import Sessions
 from sidecar.engine import Engine, SystemClock, engine, warn
@@ -44,14 +46,18 @@ class Ready:
     tools: Mapping[str, list[tuple[str, str]] | None]
 
 
-async def run_http(settings: Settings, *, ready: Callable[[Ready], None]) -> None:
-    """Serves over HTTP until cancelled. Raises: SidecarError, translator.PolicyRejected, OSError (cannot listen)."""
+async def run_http(settings: Settings, *, ready: Callable[[Ready], None], leaving: Leaving) -> None:
+    """Serves over HTTP until cancelled, or until it is time to leave.
+
+    Raises: SidecarError, translator.PolicyRejected, OSError (cannot listen).
+    """
     started = datetime.now(UTC)
     listening = listener.bind(settings.listen_host, settings.listen_port)
     with listening:
+        tls = None if settings.tls is None else Certificates(*settings.tls.files, warn)
         async with engine(settings) as parts:
             host, port = listening.getsockname()[:2]
-            base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            base = f"{'http' if tls is None else 'https'}://{f'[{host}]' if ':' in host else host}:{port}"
             doors = {f"/mcp/{name}": (name, exchange) for name, exchange in parts.exchanges.items()}
             url = base
             if len(parts.exchanges) == 1:
@@ -66,7 +72,7 @@ async def run_http(settings: Settings, *, ready: Callable[[Ready], None]) -> Non
                     doors,
                     _guard(settings, parts, tokens.bearers),
                     Sessions(_session_key(settings.state)),
-                    _pages(settings, parts, tools, base, started, operator, tokens.resources.documents()),
+                    _pages(settings, parts, tools, base, started, operator, tokens.resources.documents(), leaving, tls),
                     parts.audit,
                     SystemClock(),
                     warn=warn,
@@ -77,7 +83,7 @@ async def run_http(settings: Settings, *, ready: Callable[[Ready], None]) -> Non
                     _settle()
                     ready(Ready(url, base, os.getpid(), _lines(parts, tools, settings.auth)))
 
-                await listener.serve(gateway, listening, greet, grace_s=_GRACE_S)
+                await listener.serve(gateway, listening, greet, grace_s=_GRACE_S, leaving=leaving, tls=tls)
 
 
 async def run_stdio(settings: Settings) -> None:
@@ -124,10 +130,16 @@ def _pages(
     started: datetime,
     operator_token: str,
     documents: Mapping[str, bytes],
+    leaving: Leaving,
+    tls: Certificates | None,
 ) -> Pages:
     async def ready() -> tuple[bool, Mapping[str, Any]]:
-        state = await parts.health()
+        state = await examined()
         return state.ready, state.document()
+
+    async def examined() -> health.Health:
+        state: health.Health = await parts.health()
+        return replace(state, stopping=leaving.has_begun)
 
     async def status() -> tuple[bool, Mapping[str, Any]]:
         about = health.About(
@@ -138,6 +150,7 @@ def _pages(
             state=str(settings.state.absolute()),
             opa_binary=str(parts.binary),
             opa_restarts=parts.process.restarts,
+            tls=None if tls is None else health.Tls(tls.expires_at, tls.problem),
         )
         servers = [
             health.ServerState(
@@ -145,7 +158,7 @@ def _pages(
             )
             for name, server in settings.servers.items()
         ]
-        state = await parts.health()
+        state = await examined()
         return state.ready, health.status(state, about, servers, parts.tally.document(), datetime.now(UTC))
 
     def policy(id_: str) -> Mapping[str, Any] | None:

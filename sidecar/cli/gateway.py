@@ -18,6 +18,7 @@ from sidecar.cli.terminal import note
 from sidecar.errors import SettingsError, SidecarError
 
 if TYPE_CHECKING:
+    from sidecar.downstream.leaving import Leaving
     from sidecar.settings import Settings
     from sidecar.wiring import Ready
 
@@ -30,8 +31,10 @@ def serve_http(settings: "Settings", token: str | None, greet: Callable[["Ready"
     Raises: SidecarError, typer.Exit when a policy was rejected.
     """
     telemetry.configure(settings.log_level)
+    from sidecar.downstream.leaving import Leaving
     from sidecar.wiring import run_http
 
+    leaving = Leaving(settings.drain.announce_s, settings.drain.finish_s)
     statedir.operator_token(settings.state)
     with contextlib.ExitStack() as stack:
 
@@ -42,15 +45,16 @@ def serve_http(settings: "Settings", token: str | None, greet: Callable[["Ready"
             with contextlib.suppress(OSError):
                 greet(served)
 
-        _until_stopped(run_http(settings, ready=ready), settings)
+        _until_stopped(run_http(settings, ready=ready, leaving=leaving), settings, leaving)
 
 
 def serve_stdio(settings: "Settings") -> None:
     """Serves on stdin and stdout until stdin ends or it is told to stop. Raises: as `serve_http`."""
     telemetry.configure(settings.log_level)
+    from sidecar.downstream.leaving import Leaving
     from sidecar.wiring import run_stdio
 
-    _until_stopped(run_stdio(settings), settings)
+    _until_stopped(run_stdio(settings), settings, Leaving(0, 0))
 
 
 @contextlib.contextmanager
@@ -63,32 +67,37 @@ def _ready_file(path: Path, served: "Ready", token: str | None) -> Any:
         path.unlink(missing_ok=True)
 
 
-def _until_stopped(serving: Coroutine[Any, Any, None], settings: "Settings") -> None:
+def _until_stopped(serving: Coroutine[Any, Any, None], settings: "Settings", leaving: "Leaving") -> None:
     import uvloop
 
     try:
-        uvloop.run(_stoppable(serving))
+        uvloop.run(_stoppable(serving, leaving))
     except (KeyboardInterrupt, asyncio.CancelledError):
         return
     except Exception as error:
         _explain(_cause(error), settings)
 
 
-async def _stoppable(serving: Coroutine[Any, Any, None]) -> None:
-    """Runs `serving`; the first signal to stop cancels it, so that it ends in order, and later ones change nothing."""
+async def _stoppable(serving: Coroutine[Any, Any, None], leaving: "Leaving") -> None:
+    """Runs `serving` until a signal: SIGTERM lets it leave in order, others cancel it, which is quicker.
+
+    A second signal makes an end of waiting; what was started is still ended in order.
+    """
     loop = asyncio.get_running_loop()
     task = loop.create_task(serving)
     stopping = False
 
-    def stop() -> None:
+    def stop(number: signal.Signals) -> None:
         nonlocal stopping
-        if not stopping:
-            stopping = True
+        if stopping:
+            leaving.hurry()
+        elif number != signal.SIGTERM or not leaving.begin():
             task.cancel()
+        stopping = True
 
     for number in _STOP_SIGNALS:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup means it
-            loop.add_signal_handler(number, stop)
+            loop.add_signal_handler(number, stop, number)
     try:
         await task
     except asyncio.CancelledError:

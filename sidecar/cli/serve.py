@@ -46,6 +46,14 @@ ReadyFileOption = Annotated[
         help="Write url, token and pid to FILE once calls can be served.",
     ),
 ]
+TlsCertOption = Annotated[
+    Path | None,
+    typer.Option("--tls-cert", metavar="FILE", dir_okay=False, help="Speak TLS with the certificate in this PEM file."),
+]
+TlsKeyOption = Annotated[
+    Path | None,
+    typer.Option("--tls-key", metavar="FILE", dir_okay=False, help="The certificate's private key, in a PEM file."),
+]
 NoAuthOption = Annotated[bool, typer.Option("--no-auth", help="Ask for no token. On a loopback address only.")]
 CommandArgument = Annotated[
     list[str] | None,
@@ -86,6 +94,8 @@ def run(
     state: StateOption = None,
     ready_file: ReadyFileOption = None,
     no_auth: NoAuthOption = False,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
     name: NameOption = None,
     env: EnvOption = None,
     header: HeaderOption = None,
@@ -115,7 +125,7 @@ def run(
         policed_methods,
         hidden_calls,
     )
-    settings = single.settings("run", list(_overrides(listen, None, ready_file, no_auth)))
+    settings = single.settings("run", [*_overrides(listen, None, ready_file, no_auth), *_tls(tls_cert, tls_key)])
     if single.command:
         command_line(single.command)
     token = statedir.kept_token(statedir.run_token_file(settings.state, single.server)) if settings.auth else None
@@ -134,6 +144,8 @@ def serve(
     state: StateOption = None,
     ready_file: ReadyFileOption = None,
     no_auth: NoAuthOption = False,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
 ) -> None:
     """Govern the MCP servers of a settings file, over HTTP.
 
@@ -142,7 +154,7 @@ def serve(
     from sidecar.cli.gateway import serve_http
     from sidecar.settings_file import load
 
-    settings = load(config, list(_overrides(listen, state, ready_file, no_auth)))
+    settings = load(config, [*_overrides(listen, state, ready_file, no_auth), *_tls(tls_cert, tls_key)])
     _require_a_grant(settings)
 
     def greet(served: "Ready") -> None:
@@ -192,6 +204,15 @@ def _overrides(listen: str | None, state: Path | None, ready_file: Path | None, 
         yield Override("auth", False, "--no-auth")
 
 
+def _tls(cert: Path | None, key: Path | None) -> "Iterator[Override]":
+    from sidecar.settings_file import Override
+
+    if (cert is None) != (key is None):
+        refuse("--tls-cert and --tls-key go together")
+    if cert is not None and key is not None:
+        yield Override("tls", {"cert_file": str(cert.absolute()), "key_file": str(key.absolute())}, "--tls-cert")
+
+
 def _greet_run(single: Single, settings: "Settings", served: "Ready", token: str | None) -> None:
     from sidecar.cli.clients import Entry, own_command
 
@@ -235,5 +256,5 @@ def _say_tools(served: "Ready") -> None:
 def _warn_if_open(settings: "Settings") -> None:
     if not settings.auth:
         note("regate: no token is asked for: every program on this machine may call.")
-    elif not settings.is_local:
+    elif not settings.is_local and settings.tls is None:
         note("regate: other machines can connect and tokens travel in the clear; put TLS in front.")

@@ -65,6 +65,9 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     ready = "ready" if document["ready"] else f"NOT READY: {'; '.join(document['reasons'])}"
     process = f"process {document['pid']}, up {document['up_s']} s"
     yield f"regate {document['version']} at {document['url']}, {process}: {ready}"
+    tls = document["tls"]
+    if tls is not None:
+        yield f"  tls     certificate until {tls['expires_at']}{_but(tls['problem'])}"
     for server in document["servers"]:
         yield f"  server  {server['name']} ({server['transport']}){_but(server['problem'])}"
     for policy in document["policies"]:

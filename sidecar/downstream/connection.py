@@ -37,6 +37,7 @@ class Connection(asyncio.Protocol):
     within `BODY_S`. Behind the request that is answered wait, no longer than `HEAD_S`, some `HELD` more (`CROWD`, if
     they came in one read) with at most `HEAD_BYTES` of body each; the rest is not read until it is its turn. Of what
     is written, something is taken within `STALL_S`. `sweep` keeps these times.
+    `outlet` is where its answers go.
     """
 
     def __init__(self, service: Service, all_: "set[Connection]") -> None:
@@ -53,22 +54,23 @@ class Connection(asyncio.Protocol):
         self._barren_bytes = 0
         self._deaf = False
         self._rest: SidecarError | None = None
+        self._waning = False
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
-        self._outlet = Outlet()
+        self.outlet = Outlet()
         self._deadline = self._loop.time() + HEAD_S
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = self._outlet.transport = cast(asyncio.Transport, transport)
+        self._transport = self.outlet.transport = cast(asyncio.Transport, transport)
         self._all.add(self)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Lets go of everything; a parser that knew its connection would keep both until the garbage is collected."""
-        self._transport = self._outlet.transport = self._arriving = self._rest = None
+        self._transport = self.outlet.transport = self._arriving = self._rest = None
         self._deaf = True
         self._queue.clear()
         del self._parser
-        self._outlet.resume()
+        self.outlet.resume()
         if self._task is None:
             self._all.discard(self)
         else:
@@ -76,11 +78,11 @@ class Connection(asyncio.Protocol):
             self._task.cancel()
 
     def pause_writing(self) -> None:
-        self._outlet.pause()
+        self.outlet.pause()
         self._deadline = min(self._deadline, self._loop.time() + STALL_S)
 
     def resume_writing(self) -> None:
-        self._outlet.resume()
+        self.outlet.resume()
         if self._task is not None:
             self._deadline = self._patience()
 
@@ -161,15 +163,20 @@ class Connection(asyncio.Protocol):
             self._refuse(arriving, RequestRefused(408, "The body took too long to arrive."))
             assert arriving.refusal is not None
             self._end(arriving.refusal)
-        elif self._outlet.moves():
+        elif self.outlet.moves():
             self._deadline = now + STALL_S
         else:
             self.abort()
 
+    def wane(self) -> None:
+        """The client is to come back elsewhere: the next answer with none behind it says so, and is the last."""
+        self._waning = True
+
     def stop(self) -> "asyncio.Task[None] | None":
-        """Closes the connection, after the answer under way, whose task this is."""
-        self._stopping = True
-        if self._task is None and self._transport is not None:
+        """Closes the connection, after what came of requests so far is answered; the task is the answer under way."""
+        self._stopping = self._waning = True
+        is_told = self._deaf or (self._arriving is None and not self._heads.is_open)
+        if self._is_idle() and is_told and self._transport is not None:
             self._transport.close()
         return self._task
 
@@ -225,8 +232,8 @@ class Connection(asyncio.Protocol):
     def _end(self, refusal: Whole | None = None) -> None:
         """Says no more than this; all that is left is that the client takes what was said, and goes."""
         self._deaf = True
-        self._outlet.end(refusal)
-        self._deadline = self._loop.time() + (STALL_S if self._outlet.unsent_bytes() else LINGER_S)
+        self.outlet.end(refusal)
+        self._deadline = self._loop.time() + (STALL_S if self.outlet.unsent_bytes() else LINGER_S)
 
     def _patience(self) -> float:
         """Until when an answer may take: for ever, unless others wait behind it."""
@@ -235,16 +242,18 @@ class Connection(asyncio.Protocol):
     def _begin(self, request: Request) -> None:
         """Has a whole request answered."""
         self._deadline = self._patience()
-        self._outlet.request = request
+        self.outlet.request = request
+        if self._waning and not self._queue:
+            request.keeps_alive = False
         self._task = self._loop.create_task(self._answer(request))
 
     async def _answer(self, request: Request) -> None:
         try:
             if request.answering is None or request.refusal is not None:
                 assert request.refusal is not None
-                await self._outlet.write(*request.refusal)
+                await self.outlet.write(*request.refusal)
             else:
-                await request.answering(bytes(request.body), self._outlet)
+                await request.answering(bytes(request.body), self.outlet)
         except asyncio.CancelledError:
             if self._transport is not None:
                 self.abort()
@@ -261,14 +270,14 @@ class Connection(asyncio.Protocol):
         if request.begun:
             self.abort()
         else:
-            await self._outlet.write(*_FAULT)
+            await self.outlet.write(*_FAULT)
 
     def _next(self, answered: Request) -> None:
         transport = self._transport
         if transport is None:
             return
         queue = self._queue
-        if self._stopping:
+        if self._stopping and not queue:
             transport.close()
         elif not answered.keeps_alive:
             self._end()

@@ -171,7 +171,10 @@ class Gateway:
             )
             kept = [pair for pair in headers if pair[0] not in (b"content-type", b"x-accel-buffering")]
             return writer.stream(
-                reply.status, [*kept, *_EVENT_STREAM], self._frames(reply.events, caller.grant.id, session)
+                reply.status,
+                [*kept, *_EVENT_STREAM],
+                self._frames(reply.events, caller.grant.id, session),
+                lasting=reply.lasting,
             )
         if reply.chunks is not None:
             return writer.stream(reply.status, headers, reply.chunks)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 
 from sidecar.downstream.request import BODILESS, NO_HEAD, Pairs, Request, Whole, begin, whole
 from sidecar.ports import let_go
@@ -15,13 +15,19 @@ class Outlet:
     stays.
     """
 
-    __slots__ = ("_unsent_bytes", "_writable", "request", "transport")
+    __slots__ = ("_lasting", "_unsent_bytes", "_writable", "request", "transport")
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.request = Request(NO_HEAD, is_1_1=False)
         self._writable: asyncio.Future[None] | None = None
         self._unsent_bytes = 0
+        self._lasting: asyncio.Task[None] | None = None
+
+    @property
+    def lasts(self) -> bool:
+        """Whether what is being sent is a stream that ends only when somebody leaves."""
+        return self._lasting is not None
 
     async def write(self, status: int, headers: Pairs, body: bytes) -> None:
         """Sends a whole answer."""
@@ -32,8 +38,10 @@ class Outlet:
             if self._writable is not None:
                 await self._writable
 
-    async def stream(self, status: int, headers: Pairs, chunks: AsyncGenerator[bytes, None]) -> None:
-        """Sends an answer as it comes, each part at once."""
+    async def stream(
+        self, status: int, headers: Pairs, chunks: AsyncGenerator[bytes, None], *, lasting: bool = False
+    ) -> None:
+        """Sends an answer as it comes, each part at once. One that is `lasting` ends when the gateway leaves."""
         request, transport = self.request, self.transport
         if transport is None:
             await let_go(chunks)
@@ -49,14 +57,39 @@ class Outlet:
         except BaseException:
             await let_go(chunks)
             raise
+        if lasting:
+            await self._until_left(transport, chunks)
+        else:
+            await self._send(transport, chunks)
+        if request.is_chunkable:
+            transport.write(b"0\r\n\r\n")
+
+    async def _send(self, transport: asyncio.Transport, chunks: AsyncGenerator[bytes, None]) -> None:
+        framed = self.request.is_chunkable
         async with aclosing(chunks) as parts:
             async for part in parts:
                 if part:
-                    transport.write(b"%x\r\n%b\r\n" % (len(part), part) if request.is_chunkable else part)
+                    transport.write(b"%x\r\n%b\r\n" % (len(part), part) if framed else part)
                 if self._writable is not None:
                     await self._writable
-        if request.is_chunkable:
-            transport.write(b"0\r\n\r\n")
+
+    async def _until_left(self, transport: asyncio.Transport, chunks: AsyncGenerator[bytes, None]) -> None:
+        self._lasting = sending = asyncio.ensure_future(self._send(transport, chunks))
+        try:
+            await asyncio.wait([sending])
+        except asyncio.CancelledError:
+            sending.cancel()
+            await asyncio.wait([sending])
+            raise
+        finally:
+            self._lasting = None
+        if not sending.cancelled():
+            sending.result()
+
+    def leave(self) -> None:
+        """Ends a stream that would last, in order."""
+        if self._lasting is not None:
+            self._lasting.cancel()
 
     def end(self, refusal: Whole | None) -> None:
         """Sends this refusal, if any, of what is no whole request; then nothing more. What still comes is read."""
@@ -64,8 +97,13 @@ class Outlet:
             if refusal is not None:
                 for part in whole(*refusal, Request(NO_HEAD, is_1_1=False)):
                     self.transport.write(part)
-            with suppress(OSError):
+            try:
                 self.transport.write_eof()
+            except NotImplementedError:  # TLS: there is no half of a connection to close
+                self.transport.close()
+                return
+            except OSError:
+                pass
             self.transport.resume_reading()
 
     def pause(self) -> None:

@@ -59,8 +59,10 @@ class Writer(Protocol):
         """Sends a whole answer."""
         ...
 
-    async def stream(self, status: int, headers: Pairs, chunks: AsyncGenerator[bytes, None]) -> None:
-        """Sends an answer as it comes, each part at once."""
+    async def stream(
+        self, status: int, headers: Pairs, chunks: AsyncGenerator[bytes, None], *, lasting: bool = False
+    ) -> None:
+        """Sends an answer as it comes, each part at once. One that is `lasting` ends when the gateway leaves."""
         ...
 
 

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sidecar.health import About, Health, PolicyState, ServerState, status
+from sidecar.health import About, Health, PolicyState, ServerState, Tls, status
 
 POLICY = PolicyState("p", "policy.json", "sha256:1")
 STARTED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -61,6 +61,7 @@ def test_status_says_all_of_it() -> None:
         "pid": 7,
         "url": "http://127.0.0.1:8700",
         "up_s": 90,
+        "tls": None,
         "servers": [
             {"name": "git", "transport": "stdio", "problem": ""},
             {"name": "web", "transport": "http", "problem": "does not answer"},
@@ -78,3 +79,21 @@ def test_status_without_opa_holds_nothing() -> None:
     assert document["policies"][0]["held"] is None
     assert document["opa"]["answers"] is False
     assert document["store"] == {"folder": "/state", "writable": False, "problem": "full", "audit": False}
+
+
+def test_health_of_a_gateway_that_stops_is_not_ready() -> None:
+    assert Health([], {}, stopping=True).reasons == ("the gateway is stopping",)
+
+
+@pytest.mark.parametrize(
+    ("tls", "problem"),
+    [
+        (Tls(STARTED + timedelta(days=1)), ""),
+        (Tls(STARTED + timedelta(days=1), "the new key is another's"), "the new key is another's"),
+        (Tls(STARTED), "the certificate has expired"),
+    ],
+)
+def test_status_says_how_the_certificate_is(tls: Tls, problem: str) -> None:
+    about = About("0.1.0", 7, "https://x", STARTED, "/state", "/opa", tls=tls)
+    found = status(Health([], {}), about, [], {}, STARTED)["tls"]
+    assert found == {"expires_at": tls.expires_at.isoformat(), "problem": problem}

@@ -16,6 +16,7 @@ import structlog
 
 from sidecar import statedir
 from sidecar.cli import gateway
+from sidecar.downstream.leaving import Leaving
 from sidecar.errors import SettingsError, StoreError
 from sidecar.settings import Policy, Server, Settings
 from translator.errors import PolicyRejected, Problem
@@ -37,8 +38,11 @@ class Wiring:
 
     body: Callable[[], Awaitable[None]]
     stopped: bool = False
+    leaves: asyncio.Event | None = None
 
-    async def run_http(self, settings: Settings, *, ready: Callable[[Served], None]) -> None:
+    async def run_http(self, settings: Settings, *, ready: Callable[[Served], None], leaving: Leaving) -> None:
+        if self.leaves is not None:
+            leaving.serving(self.leaves.set)
         ready(Served())
         await self.run_stdio(settings)
 
@@ -131,6 +135,21 @@ def test_second_signal_does_not_break_the_ending(settings: Settings, wired: Any)
     wired(body)
     gateway.serve_http(settings, None, lambda served: None)
     assert ended == [True]
+
+
+def test_sigterm_lets_what_is_served_leave_in_order(settings: Settings, wired: Any) -> None:
+    left: list[bool] = []
+
+    async def body() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert wiring.leaves is not None
+        await wiring.leaves.wait()
+        left.append(True)
+
+    wiring = wired(body)
+    wiring.leaves = asyncio.Event()
+    gateway.serve_http(settings, None, lambda served: None)
+    assert left == [True]
 
 
 def test_ready_file_and_note_are_there_while_it_serves(settings: Settings, wired: Any) -> None:

@@ -107,6 +107,22 @@ def test_run_passes_its_flags_on(regate: Regate, started: Started, tmp_path: Pat
     assert settings.servers["h"].headers["A"].env == "B"
 
 
+def test_run_speaks_tls_with_files_from_the_folder_it_is_called_in(
+    regate: Regate, started: Started, tmp_path: Path
+) -> None:
+    flags = ["--listen", "0.0.0.0:9", "--tls-cert", "tls.crt", "--tls-key", "tls.key"]
+    done = regate("run", "--policy", "policy.json", *flags, "--", "sh")
+    assert started.settings.tls.files == (tmp_path / "tls.crt", tmp_path / "tls.key", None)
+    assert "in the clear" not in done.err
+
+
+@pytest.mark.parametrize("flag", ["--tls-cert", "--tls-key"])
+def test_run_with_half_of_a_pair_is_wrong_usage(flag: str, regate: Regate, started: Started) -> None:
+    done = regate("run", "--policy", "policy.json", flag, "tls.pem", "--", "sh")
+    assert done.code == 2
+    assert "--tls-cert and --tls-key go together" in done.err
+
+
 def test_run_without_auth_makes_no_token_and_warns(regate: Regate, started: Started, tmp_path: Path) -> None:
     done = regate("run", "--policy", "policy.json", "--no-auth", "--", "sh")
     assert started.token is None

@@ -21,6 +21,7 @@ DOCUMENT: dict[str, Any] = {
     "pid": 7,
     "url": "http://127.0.0.1:8700",
     "up_s": 90,
+    "tls": None,
     "servers": [
         {"name": "git", "transport": "stdio", "problem": ""},
         {"name": "web", "transport": "http", "problem": "does not answer"},
@@ -107,6 +108,15 @@ def test_status_of_a_gateway_that_is_not_ready_is_exit_1(regate: Regate, gateway
     assert lines[0].endswith(": NOT READY: OPA does not answer; the audit log cannot be written")
     assert "  opa     DOES NOT ANSWER, 0 restarts, /opa" in lines
     assert "  store   NOT WRITABLE, /state; full, AUDIT LOG CANNOT BE WRITTEN" in lines
+
+
+@pytest.mark.parametrize(("problem", "told"), [("", ""), ("no pair", "; no pair")])
+def test_status_tells_how_long_the_certificate_is_good(
+    problem: str, told: str, regate: Regate, gateway: Callable[[int, bytes], None]
+) -> None:
+    tls = {"expires_at": "2027-01-01T00:00:00+00:00", "problem": problem}
+    gateway(200, json.dumps(DOCUMENT | {"tls": tls}).encode())
+    assert f"  tls     certificate until 2027-01-01T00:00:00+00:00{told}" in regate("status").out.splitlines()
 
 
 def test_status_as_json_is_what_the_gateway_says(regate: Regate, gateway: Callable[[int, bytes], None]) -> None:

@@ -1,11 +1,13 @@
 import asyncio
 import errno
 import socket
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 
 import pytest
 
 from sidecar.downstream import connection, listener
+from sidecar.downstream.leaving import Leaving
 from sidecar.downstream.request import Answering, Head, Whole, Writer
 from sidecar.errors import SidecarError
 
@@ -202,3 +204,118 @@ async def test_serve_fault_with_one_connection_ends_that_one_only(monkeypatch: p
             serving.cancel()
             await serving
     assert [type(error) for error in seen] == [ZeroDivisionError]
+
+
+async def left(app: App, listening: socket.socket, leaving: Leaving) -> "asyncio.Task[None]":
+    ready = asyncio.Event()
+    serving = asyncio.create_task(listener.serve(app, listening, ready.set, grace_s=0, leaving=leaving))
+    await ready.wait()
+    return serving
+
+
+async def test_serve_leaving_answers_what_has_half_arrived_and_closes_what_is_idle() -> None:
+    app, leaving = App(), Leaving(0, 30)
+    app.may.set()
+    async with asyncio.timeout(10):
+        with listener.bind("127.0.0.1", 0) as listening:
+            port = listening.getsockname()[1]
+            serving = await left(app, listening, leaving)
+            idle, idle_writer = await asyncio.open_connection("127.0.0.1", port)
+            half = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+            half[0][1].write(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 4\r\n\r\n")
+            half[1][1].write(b"GET / HT")
+            await asyncio.gather(*(writer.drain() for _, writer in half))
+            leaving.begin()
+            assert await idle.read() == b""
+            idle_writer.close()
+            half[0][1].write(b"body")
+            half[1][1].write(b"TP/1.1\r\nhost: h\r\n\r\n")
+            for reader, writer in half:
+                answer = await reader.read()
+                assert answer.startswith(b"HTTP/1.1 200")
+                assert b"connection: close\r\n" in answer
+                writer.close()
+            await serving
+
+
+async def test_serve_leaving_answers_all_that_is_pipelined_and_says_on_the_last_that_it_is() -> None:
+    app, leaving = App(), Leaving(0, 30)
+    async with asyncio.timeout(10):
+        with listener.bind("127.0.0.1", 0) as listening:
+            serving = await left(app, listening, leaving)
+            reader, writer = await asyncio.open_connection("127.0.0.1", listening.getsockname()[1])
+            writer.write(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n" * 3)
+            await app.asked.wait()
+            leaving.begin()
+            await leaving.due.wait()
+            app.may.set()
+            answers = (await reader.read()).split(b"HTTP/1.1 ")[1:]
+            assert [answer[:3] for answer in answers] == [b"200"] * 3
+            assert [b"connection: close" in answer for answer in answers] == [False, False, True]
+            writer.close()
+            await serving
+
+
+async def test_serve_leaving_is_announced_before_connections_are_refused() -> None:
+    app, leaving = App(), Leaving(0.2, 30)
+    app.may.set()
+    async with asyncio.timeout(10):
+        with listener.bind("127.0.0.1", 0) as listening:
+            port = listening.getsockname()[1]
+            serving = await left(app, listening, leaving)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            leaving.begin()
+            assert (await ask(port)).endswith(b"hi")
+            writer.write(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n")
+            assert b"connection: close\r\n" in await reader.read()
+            writer.close()
+            await serving
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection("127.0.0.1", port)
+
+
+async def test_serve_leaving_ends_streams_that_would_last_behind_the_others() -> None:
+    class Streams(App):
+        async def answer(self, body: bytes, writer: Writer) -> None:
+            if not body:
+                await super().answer(body, writer)
+                return
+
+            async def parts() -> AsyncGenerator[bytes, None]:
+                yield b"listening"
+                await asyncio.Event().wait()
+
+            await writer.stream(200, [], parts(), lasting=True)
+
+    app, leaving = Streams(), Leaving(0, 30)
+    async with asyncio.timeout(10):
+        with listener.bind("127.0.0.1", 0) as listening:
+            port = listening.getsockname()[1]
+            serving = await left(app, listening, leaving)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 1\r\n\r\nx")
+            await reader.readuntil(b"listening\r\n")
+            asking = asyncio.create_task(ask(port))
+            await app.asked.wait()
+            leaving.begin()
+            await leaving.due.wait()
+            ended = asyncio.create_task(reader.read())
+            app.may.set()
+            assert (await asking).endswith(b"hi")
+            assert await ended == b"0\r\n\r\n"
+            writer.close()
+            await serving
+
+
+async def test_serve_leaving_in_a_hurry_waits_for_nobody() -> None:
+    app, leaving = App(), Leaving(600, 600)
+    async with asyncio.timeout(10):
+        with listener.bind("127.0.0.1", 0) as listening:
+            serving = await left(app, listening, leaving)
+            asking = asyncio.create_task(ask(listening.getsockname()[1]))
+            await app.asked.wait()
+            leaving.begin()
+            leaving.hurry()
+            await serving
+            assert app.cancelled.is_set()
+            await asyncio.gather(asking, return_exceptions=True)
