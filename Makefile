@@ -14,10 +14,10 @@ export XDG_CACHE_HOME := $(CURDIR)/.cache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check bench agreement guards mutants golden lock clean
+.PHONY: help setup run demo test test-deploy check bench agreement guards mutants golden render lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMPS)/regate $(STAMPS)/opa ## install regate into .venv from locked packages, and find or get OPA
 
@@ -33,6 +33,9 @@ test: check ## set everything up, check, and pass all tests; the core and the tr
 	$(BIN)/coverage run --source=sidecar/core,translator -m pytest -q $(COVERED)
 	$(BIN)/coverage report --skip-covered --fail-under=100
 	$(BIN)/python -m pytest -n $(WORKERS) $(addprefix --ignore=,$(COVERED))
+
+test-deploy: setup $(STAMPS)/test $(STAMPS)/deploy ## render deploy/ by helm and kustomize, compare and check it; with KUBECONFIG, a dry run there
+	$(BIN)/python -m pytest -q tests/deploy
 
 check: setup $(STAMPS)/test ## ruff, mypy --strict, opa fmt and check --strict, house rules
 	$(BIN)/ruff check $(SOURCES)
@@ -55,6 +58,9 @@ mutants: setup $(STAMPS)/test ## send MUTANTS bent messages (200,000) and compar
 
 golden: setup $(STAMPS)/test ## rewrite the golden files of the translator's tests; read the diff afterwards
 	$(BIN)/python -m pytest -q $(GOLDEN) --update-golden
+
+render: setup $(STAMPS)/test $(STAMPS)/deploy ## rewrite what is made from other files: deploy/manifests, the chart's and the reference pages
+	$(BIN)/python -m scripts.render
 
 lock: $(STAMPS)/uv ## resolve requirements/*.in again into requirements/*.txt, with hashes
 	@sh scripts/lock.sh .cache/uv/bin/uv
@@ -89,6 +95,10 @@ $(STAMPS)/examples: requirements/examples.txt $(STAMPS)/run
 $(STAMPS)/test: requirements/test.txt $(STAMPS)/run
 	$(BIN)/python -m pip install -q --require-hashes -r requirements/test.txt
 	@touch $@
+
+$(STAMPS)/deploy: scripts/deploy_tools.sh
+	@sh scripts/deploy_tools.sh .cache/deploy/bin
+	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/uv: $(STAMPS)/venv
 	$(BIN)/python -m venv .cache/uv

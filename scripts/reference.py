@@ -1,5 +1,7 @@
 """Writes docs/reference/: every command and every setting, from the code itself. Run it after changing either.
 
+The Helm chart repeats the settings in its schema, so its pages are written too.
+
 `python scripts/reference.py` writes the pages; a test compares them with `pages()`.
 """
 
@@ -16,6 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from pydantic import BaseModel  # noqa: E402
 
+from scripts import chart_docs  # noqa: E402
 from sidecar import cli, settings, settings_auth, settings_file, settings_serving  # noqa: E402
 
 _WIDTH = 100
@@ -79,7 +82,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
 
 def pages() -> dict[Path, str]:
     """Every page, by its path."""
-    return {FOLDER / "commands.md": commands(), FOLDER / "settings.md": settings_page()}
+    return {FOLDER / "commands.md": commands(), FOLDER / "settings.md": settings_page(), **chart_docs.pages()}
 
 
 def commands() -> str:

@@ -1,0 +1,29 @@
+{{/* regate.yaml: what the operator wrote, and what the chart knows of the pod. */}}
+
+{{- define "regate.settings" -}}
+{{- $given := .Values.settings -}}
+{{- range list "listen_host" "listen_port" "state" "tls" "allowed_hosts" "allowed_origins" "ready_file" "auth" }}
+{{- if hasKey $given . }}
+{{- fail (printf "settings.%s: the chart sets it; see port, state, tls, allowedHosts and allowedOrigins" .) }}
+{{- end }}
+{{- end }}
+{{- if not $given.servers }}
+{{- fail "settings.servers: name the MCP servers, for example {tickets: {url: http://tickets:8000/mcp}}" }}
+{{- end }}
+{{- if not (or $given.grants $given.oauth) }}
+{{- fail "settings.grants: without a grant (or settings.oauth) nobody may call, and the gateway does not start" }}
+{{- end }}
+{{- $own := dict "listen_host" "0.0.0.0" "listen_port" .Values.port "state" "/state" -}}
+{{- $_ := set $own "allowed_hosts" (concat (include "regate.hosts" . | fromJsonArray) .Values.allowedHosts) -}}
+{{- with .Values.allowedOrigins }}
+{{- $_ := set $own "allowed_origins" . -}}
+{{- end }}
+{{- if .Values.tls.secretName }}
+{{- $tls := dict "cert_file" "/run/secrets/regate/tls/tls.crt" "key_file" "/run/secrets/regate/tls/tls.key" -}}
+{{- if .Values.tls.clientCa }}
+{{- $_ := set $tls "client_ca_file" "/run/secrets/regate/tls/ca.crt" -}}
+{{- end }}
+{{- $_ := set $own "tls" $tls -}}
+{{- end }}
+{{- toYaml (merge $own $given) }}
+{{- end }}
