@@ -42,6 +42,14 @@ _FRAMING = _in("bypass/test_framing", "request_with_a_foreign_header_is_refused"
 _PAIRS = _in("eras/test_transports", "pair_lists_calls_denies_and_reports", "pair_cancels_at_the_server")
 _LEGACY_PAIRS = _in("eras/test_transports", "pair_lets_a_server_of_the_legacy_era_ask_and_tell")
 _RESUMED = _in("eras/test_transports", "pair_resumes_a_stream_that_the_server_closed")
+_CLIENTS = _in("eras/clients/test_clients", "client_sees_what_is_shown_calls_what_is_allowed_and_reads_why_not")
+_SERVERS = _in(
+    "eras/clients/test_servers",
+    "server_everything_fetches_nothing_that_policy_denies",
+    "server_filesystem_writes_and_moves_nothing_that_policy_denies",
+    "mcp_server_git_makes_no_branch_or_commit_that_policy_denies",
+    "mcp_server_time_tells_only_the_zones_that_policy_allows",
+)
 _NO_APPROVAL_IN_BAND = "not built: approvals go the way of G37 only; nothing is asked of a client in band"
 
 LEDGER: dict[str, Requirement] = {
@@ -175,7 +183,8 @@ LEDGER: dict[str, Requirement] = {
     "G15": Requirement(
         "26 versioning, Backward Compatibility",
         "Only a genuine modern request is answered with -32020 to -32022; refusals of the server go through unchanged.",
-        _in("bypass/test_generated", "refusal_of_headers_is_a_valid_error")
+        _SERVERS
+        + _in("bypass/test_generated", "refusal_of_headers_is_a_valid_error")
         + _in("bypass/test_headers", "same_message_of_the_legacy_era_gets_no_modern_code")
         + _in("bypass/test_upstream", "refusal_of_the_server_passes_as_it_is")
         + _in("sidecar/core/test_era", "read_what_is_no_modern_request_never_gets_a_modern_code")
@@ -291,7 +300,9 @@ LEDGER: dict[str, Requirement] = {
     "G26": Requirement(
         "26 tools, Capabilities; pagination; seen",
         "Hidden tools are in no answer on any stream; everything else of a list stays.",
-        _in(
+        _CLIENTS
+        + _SERVERS
+        + _in(
             "bypass/test_stdio",
             "list_in_any_disguise_comes_back_without_the_hidden_tool",
             "list_of_a_process_in_any_disguise_is_filtered_over_http",
@@ -341,7 +352,9 @@ LEDGER: dict[str, Requirement] = {
     "G29": Requirement(
         "26 tools, Error Handling and Output Schema",
         "A denial is a tool result with the policy's text, the request's own id and the decision.",
-        _in("bypass/test_generated", "denial_is_a_valid_result_in_both_eras")
+        _CLIENTS
+        + _SERVERS
+        + _in("bypass/test_generated", "denial_is_a_valid_result_in_both_eras")
         + _in(
             "sidecar/core/test_denial",
             "result_legacy_is_a_tool_error_with_the_policy_text",
@@ -360,7 +373,8 @@ LEDGER: dict[str, Requirement] = {
         "own",
         "A hidden tool's call is denied like any other, or answered like that of a missing one; what cannot be decided"
         " is never forwarded.",
-        _in(
+        _CLIENTS
+        + _in(
             "bypass/test_unseen",
             "hidden_tool_is_answered_like_one_that_does_not_exist",
             "hidden_tool_with_an_unusual_name_is_answered_like_one_that_does_not_exist",
@@ -420,7 +434,8 @@ LEDGER: dict[str, Requirement] = {
     "G40": Requirement(
         "25 transports, stdio",
         "Behind HTTP, each legacy session has a process of its own; the gateway mints its id.",
-        _PAIRS
+        _SERVERS
+        + _PAIRS
         + _in("sidecar/upstream/test_sessions", "sessions_are_told_apart_and_each_ends_alone")
         + _in(
             "sidecar/upstream/test_stdio",
@@ -433,7 +448,8 @@ LEDGER: dict[str, Requirement] = {
     "G41": Requirement(
         "26 stdio; own",
         "Modern clients share one process, and their ids never meet.",
-        _PAIRS
+        _SERVERS
+        + _PAIRS
         + _in(
             "sidecar/upstream/test_shared",
             "modern_clients_with_the_same_id_and_token_do_not_meet",
@@ -463,7 +479,8 @@ LEDGER: dict[str, Requirement] = {
     "G44": Requirement(
         "26 versioning; seen",
         "The eras never share a process.",
-        _PAIRS
+        _SERVERS
+        + _PAIRS
         + _in("sidecar/upstream/test_stdio", "initialize_of_the_modern_era_is_unknown_and_no_process_hears_it")
         + _in("sidecar/upstream/test_shared", "legacy_server_refuses_discover_and_then_serves_a_session"),
     ),
@@ -478,7 +495,8 @@ LEDGER: dict[str, Requirement] = {
     "G46": Requirement(
         "25 and 26 transports, stdio",
         "stdout carries messages only, and the end of the input ends the child.",
-        _PAIRS
+        _CLIENTS
+        + _PAIRS
         + _in("sidecar/downstream/test_stdio", "serve_answers_lines_and_ends_with_the_input")
         + _in("sidecar/downstream/test_standard", "claim_leaves_the_wire_to_messages_only"),
     ),

@@ -6,12 +6,9 @@ Source: mcp-gateway.md section 1, G17, G19–G25, G28, G40–G47.
 import asyncio
 import json
 import os
-import socket
-import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +21,15 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
 from examples import gateway
+from tests.eras.chatty import TOOLS, log, serving
 
 ROOT = Path(gateway.__file__).parents[1]
-SERVER = ROOT / "tests" / "servers" / "chatty.py"
 POLICY: dict[str, Any] = {
     "version": "1",
     "default": "allow",
     "hide": ["secret"],
     "tools": {"pay": {"deny_if": [{"path": "args.amount", "op": "gt", "value": 10, "on_deny": "Too much."}]}},
 }
-TOOLS = ["echo", "pay", "steps", "talk", "sample", "ask", "roots", "ping", "wait", "hang_up"]
 
 
 class Heard:
@@ -74,34 +70,6 @@ class Heard:
         )
 
 
-@contextmanager
-def serving(log: Path, kind: str) -> Iterator[list[str]]:
-    """How a command line names the server: a command, or the URL of one that runs."""
-    if kind == "stdio":
-        yield ["--", sys.executable, str(SERVER), str(log)]
-        return
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = subprocess.Popen([sys.executable, str(SERVER), str(log), str(port), *(["sse"] if kind == "sse" else [])])
-    try:
-        _until_open(port, process)
-        yield ["--upstream", f"http://127.0.0.1:{port}/{'sse' if kind == 'sse' else 'mcp'}"]
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _until_open(port: int, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        assert process.poll() is None
-        with socket.socket() as trying:
-            if trying.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("the server did not start")
-
-
 @asynccontextmanager
 async def connected(
     pair: str, mode: str, folder: Path, heard: Heard, policy_of: Any = POLICY, *more: str
@@ -131,11 +99,6 @@ def text(result: Any) -> str:
     (content,) = result.content
     assert isinstance(content, types.TextContent)
     return content.text
-
-
-def log(folder: Path) -> list[str]:
-    path = folder / "log"
-    return path.read_text().splitlines() if path.exists() else []
 
 
 async def noted(folder: Path, line: str) -> None:

@@ -1,0 +1,101 @@
+"""Clients of others before the real gateway: each sees what its policy shows, calls what it allows, reads why not.
+
+Source: mcp-gateway.md G26, G29, G31, G46.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from examples import gateway
+from tests import npm
+from tests.eras.chatty import TOOLS, log, serving
+from tests.eras.clients.foreign import Answer, Call, Client, Server, inspector, mcp_remote, node, python
+
+pytestmark = pytest.mark.timeout(600)
+
+ROOT = Path(__file__).parents[3]
+POLICY = """{"version": "1", "default": "allow", "hide": ["secret"],
+ "tools": {"pay": {"deny_if": [{"path": "args.amount", "op": "gt", "value": 10, "on_deny": "Too much."}]}}}"""
+LEGACY, MODERN = "2025-11-25", "2026-07-28"
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A client, and the revision that it agrees on with the server, where it tells."""
+
+    client: Client
+    revision: str = ""
+
+
+TRIED: Mapping[str, Tried] = {
+    "python-sdk-legacy": Tried(python("python_sdk.py", "legacy"), LEGACY),
+    "python-sdk-auto": Tried(python("python_sdk.py", "auto"), MODERN),
+    "fastmcp-legacy": Tried(python("fastmcp_client.py", "legacy"), LEGACY),
+    "fastmcp-auto": Tried(python("fastmcp_client.py", "auto"), MODERN),
+    "typescript-sdk-v1": Tried(node("typescript_v1.mjs")),
+    "typescript-sdk-v2-legacy": Tried(node("typescript_v2.mjs", "legacy"), LEGACY),
+    "typescript-sdk-v2-auto": Tried(node("typescript_v2.mjs", "auto"), MODERN),
+    "inspector-legacy": Tried(inspector("legacy")),
+    "inspector-auto": Tried(inspector("auto")),
+}
+BRIDGED: Mapping[str, Tried] = {
+    "mcp-remote-legacy": Tried(mcp_remote(python("python_sdk.py", "legacy")), LEGACY),
+    "mcp-remote-auto": Tried(mcp_remote(python("python_sdk.py", "auto")), MODERN),
+}
+"""Clients that only a gateway over HTTP concerns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The gateway's two faces before one server, which notes in `folder` what reaches it."""
+
+    http: Server
+    stdio: Server
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def gate(opa_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+    folder = tmp_path_factory.mktemp("clients")
+    policy = folder / "policy.json"
+    policy.write_text(POLICY, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as environment, serving(folder / "log", "http") as upstream:
+        environment.setenv("REGATE_OPA", str(opa_path))
+        environment.setenv("PYTHONPATH", str(ROOT))
+        with (
+            gateway.running(policy, ["--name", "chatty", *upstream], folder / "gateway") as running,
+            serving(folder / "log", "stdio") as command,
+        ):
+            options = ["--policy", str(policy), "--name", "chatty", "--state", str(folder / "state")]
+            stdio = [sys.executable, "-m", "sidecar", "stdio", *options, *command]
+            yield Gate(Server(running.url, running.token), Server(command=stdio), folder)
+
+
+WAYS = [(name, way) for name in TRIED for way in ("http", "stdio")] + [(name, "http") for name in BRIDGED]
+
+
+@pytest.mark.parametrize(("name", "way"), WAYS)
+def test_client_sees_what_is_shown_calls_what_is_allowed_and_reads_why_not(
+    name: str, way: str, gate: Gate, tmp_path: Path
+) -> None:
+    tried = {**TRIED, **BRIDGED}[name]
+    here, amount = f"{name} over {way}", 1000 + WAYS.index((name, way))
+    calls = [Call("echo", {"text": here}), Call("pay", {"amount": amount}), Call("secret", {})]
+    try:
+        shown = tried.client(gate.http if way == "http" else gate.stdio, calls, tmp_path)
+    except npm.Unavailable as reason:
+        pytest.skip(str(reason))
+    assert list(shown.tools) == TOOLS
+    allowed, denied, hidden = shown.answers
+    assert allowed == Answer(here, error=False)
+    assert denied == Answer("[POLICY DENIED] Too much.", error=True)
+    assert hidden.error
+    noted = log(gate.folder)
+    assert f"echo {here}" in noted
+    assert f"pay {amount}" not in noted
+    assert "secret" not in noted
+    assert shown.revision == tried.revision
