@@ -121,7 +121,8 @@ class Exchange:
             reply = await self._upstream.send(outgoing)
         except UpstreamError as error:
             self._warn(error)
-            await self._finish(turn, verdict, "unreachable" if error.surely_not_run else "unknown", error)
+            how = "unreachable" if error.surely_not_run else "unknown"
+            await self._finish(turn, verdict, how, f"{error.code}: {error}")
             return failure(error, call.id_raw)
         except BaseException:
             await self._finish(turn, verdict, "unknown")
@@ -172,9 +173,9 @@ class Exchange:
             async with aclosing(events) as incoming:
                 async for event in incoming:
                     if how is None and event.data:
-                        how = ending(event.data, call.id)
+                        how = "unknown" if event.fault else ending(event.data, call.id)
                         if how is not None:
-                            await self._finish(turn, verdict, how)
+                            await self._finish(turn, verdict, how, event.fault)
                     yield event
         finally:
             if how is None:
@@ -222,9 +223,8 @@ class Exchange:
             return failure(error, to.id_raw)
         return await self._relay.answer(reply, to)
 
-    async def _finish(self, turn: UnderWay, verdict: Verdict, how: str, error: SidecarError | None = None) -> None:
+    async def _finish(self, turn: UnderWay, verdict: Verdict, how: str, cause: str = "") -> None:
         """Gives back what a call took that surely did not run, and writes its record."""
-        cause = "" if error is None else f"{error.code}: {error}"
         assert turn.flight is not None
         self._in_flight.end(turn.flight, answered=how != "unknown")
         if turn.flight.doubtful and how != "unreachable" and how in _NOT_RUN:

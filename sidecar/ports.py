@@ -188,10 +188,12 @@ class Event(msgspec.Struct, frozen=True):
 
     `data` is its JSON text (empty for a priming event or a comment); `raw` the bytes of the whole
     event as they came, blank line included, or None where the upstream has no event stream (stdio).
+    `fault` says why the adapter answers in the server's stead, which proves nothing of the call.
     """
 
     data: bytes
     raw: bytes | None = None
+    fault: str = ""
 
 
 async def let_go(stream: AsyncGenerator[Any, None]) -> None:

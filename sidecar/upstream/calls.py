@@ -45,18 +45,16 @@ class Call:
     """One request under way: what of it was the client's own, how far it got, and what came back.
 
     `written`: the server may know of it. `withdrawn`: the client has cancelled it. `streaming`: its first message
-    has been passed on. `resumable`: its client can take up a stream again; `deserted`: it went away from one, and
-    may come back.
+    has been passed on. `deserted`: its client went away from a stream, and may come back.
     """
 
     # fmt: off
     __slots__ = (
-        "deserted", "id_raw", "mailbox", "method", "resumable", "status", "streaming", "token_raw", "withdrawn",
-        "written",
+        "deserted", "id_raw", "mailbox", "method", "status", "streaming", "token_raw", "withdrawn", "written",
     )
     # fmt: on
 
-    def __init__(self, method: str, id_raw: bytes, token_raw: bytes | None = None, *, resumable: bool = False) -> None:
+    def __init__(self, method: str, id_raw: bytes, token_raw: bytes | None = None) -> None:
         self.method = method
         self.id_raw = id_raw
         self.token_raw = token_raw
@@ -65,7 +63,6 @@ class Call:
         self.written = False
         self.withdrawn = False
         self.streaming = False
-        self.resumable = resumable
         self.deserted: object | None = None
 
     async def next(self, timeout_s: float | None, reader: int = 0) -> Letter | None:
@@ -104,7 +101,7 @@ class Stream(AsyncGenerator[Event, None]):
             self._is_open = False
         if letter is None:
             raise StopAsyncIteration
-        return Event(letter.line, letter.raw)
+        return Event(letter.line, letter.raw, letter.fault)
 
     async def athrow(
         self,

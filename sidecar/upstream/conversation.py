@@ -61,15 +61,23 @@ class Conversation(ABC):
         except TimeoutError as error:
             raise Unreachable("The MCP server does not read its input.") from error
 
+    async def put(self, key: Id, call: Call, message: bytes) -> None:
+        """Writes a request, whose answer comes into its mailbox. Raises: Unreachable."""
+        self._calls[key] = call
+        try:
+            await self.tell(message)
+        except BaseException as error:
+            self._leave(key, error)
+            raise
+        call.written = True
+
     async def ask(self, key: Id, call: Call, message: bytes) -> Reply:
         """Writes a request and waits for the first message about it.
 
         Raises: Unreachable (not written), TimedOut, Broken (the child died, or its answer cannot be read).
         """
-        self._calls[key] = call
+        await self.put(key, call, message)
         try:
-            await self.tell(message)
-            call.written = True
             first = await call.next(self._answer_timeout_s)
         except BaseException as error:
             self._leave(key, error)
@@ -79,12 +87,9 @@ class Conversation(ABC):
         if first.last:
             return Reply(call.status, JSON, body=first.line)
         call.streaming = True
-        return Reply(200, EVENT_STREAM, events=self._stream(key, call, first))
-
-    def _stream(self, key: Id, call: Call, first: Letter) -> Stream:
-        """What is said about a request, from its first message on."""
         limit_s = None if call.method == _LISTEN else self._answer_timeout_s
-        return Stream(lambda: call.next(limit_s), lambda error: self._leave(key, error), first)
+        stream = Stream(lambda: call.next(limit_s), lambda error: self._leave(key, error), first)
+        return Reply(200, EVENT_STREAM, events=stream)
 
     def _leave(self, key: Id, error: BaseException) -> None:
         """Nobody waits for this request any more; the server is told if it may still work on it."""

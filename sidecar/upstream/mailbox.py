@@ -12,13 +12,14 @@ MAX_BYTES = 4 * 1024 * 1024
 class Letter:
     """One message. `last`: nothing follows it. `droppable`: it may be lost when the mailbox is full.
 
-    `raw` is the event it travels in, where that is more than the message.
+    `raw` is the event it travels in, where that is more than the message; `fault` why it is ours and not the server's.
     """
 
     line: bytes
     last: bool = False
     droppable: bool = False
     raw: bytes | None = None
+    fault: str = ""
 
 
 class Mailbox:

@@ -1,15 +1,16 @@
 """The event streams of one session, kept so that a client whose connection broke can take them up again.
 
-Only streams: an answer with no message before it has no event, hence nothing that a client could name.
 Source: mcp-gateway.md G22–G24, G40; 2025-11-25, basic/transports, section Resumability and Redelivery.
 """
 
 import re
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from itertools import count
 
-from sidecar.core import sse
+from sidecar.core import denial, sse
+from sidecar.errors import UpstreamError
 from sidecar.ports import Headers
 from sidecar.upstream.calls import Call
 from sidecar.upstream.mailbox import Letter
@@ -35,7 +36,7 @@ class Track:
     One reader at a time: who comes takes the place of who was there.
     """
 
-    def __init__(self, number: int, call: Call, first: Letter, ended: Callable[[], None]) -> None:
+    def __init__(self, number: int, call: Call, ended: Callable[[], None]) -> None:
         self.call = call
         self.reader = 0
         self._told_bytes = 0
@@ -43,7 +44,6 @@ class Track:
         self._ended = ended
         self._told: deque[Letter] = deque()
         self._oldest = 1
-        self._note(first)
 
     @property
     def held_bytes(self) -> int:
@@ -70,10 +70,16 @@ class Track:
 
         return take
 
+    def fail(self, error: UpstreamError) -> Letter:
+        """The end of a stream that the server's answer will not come on: it says so, in the server's stead."""
+        text = denial.error(self.call.id_raw, -32603, str(error))
+        self._note(Letter(text, last=True, fault=f"{error.code}: {error}"))
+        return self._told[-1]
+
     def _note(self, letter: Letter) -> None:
         number = self._oldest + len(self._told)
         raw = b"id: %d-%d\n%b" % (self._number, number, sse.encode(letter.line))
-        self._told.append(Letter(letter.line, last=letter.last, raw=raw))
+        self._told.append(replace(letter, raw=raw))
         self._told_bytes += len(raw)
         while self._told_bytes > KEPT_BYTES and len(self._told) > 1:
             self._told_bytes -= len(self._told.popleft().raw or b"")
@@ -89,11 +95,11 @@ class Tracks:
         self._tracks: dict[int, Track] = {}
         self._numbers = count(1)
 
-    def begin(self, call: Call, first: Letter) -> Track:
-        """A new stream, which begins with this message."""
+    def begin(self, call: Call) -> Track:
+        """A new stream for what comes of a request."""
         self._forget_old()
         number = next(self._numbers)
-        track = self._tracks[number] = Track(number, call, first, self._forget_old)
+        track = self._tracks[number] = Track(number, call, self._forget_old)
         return track
 
     def named(self, headers: Headers) -> tuple[Track, int] | None:

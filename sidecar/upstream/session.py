@@ -15,6 +15,7 @@ from sidecar.upstream.mailbox import Letter, Mailbox
 from sidecar.upstream.resumption import Track, Tracks
 from sidecar.upstream.wire import Death, Remote
 
+_FIRST = "initialize"
 _CANCELLED = "notifications/cancelled"
 _PROGRESS = "notifications/progress"
 
@@ -23,8 +24,8 @@ class Session(Conversation):
     """A child that serves one client.
 
     What the server says on its own goes to the listener; as long as there is none, to the stream of the newest
-    request, and between requests it is kept. Progress stays with the request that asked for it. A client that went
-    away from a stream may take it up again, if its revision knows how.
+    request, and between requests it is kept. Progress stays with the request that asked for it. A client whose revision
+    knows how to take up a stream again gets every answer as one, at once, so that it can come back for any.
     """
 
     def __init__(self, remote: Remote, answer_timeout_s: float | None, ended: Callable[[], None]) -> None:
@@ -49,8 +50,11 @@ class Session(Conversation):
         if message.id in self._calls:
             return Reply(400, JSON, body=denial.error(id_raw, -32600, "This request id is already under way."))
         token_raw = splice.get(message.raw, "params", "_meta", "progressToken")
-        call = Call(message.method, id_raw, token_raw, resumable=resumption.is_known_to(message.headers))
-        return await self.ask(message.id, call, message.raw)
+        call = Call(message.method, id_raw, token_raw)
+        if message.method == _FIRST or not resumption.is_known_to(message.headers):
+            return await self.ask(message.id, call, message.raw)
+        await self.put(message.id, call, message.raw)
+        return Reply(200, EVENT_STREAM, events=self._follow(self._tracks.begin(call)))
 
     def _withdraw(self, key: object) -> None:
         """The client wants no answer to this request any more: if none comes, it is to get no error either (G24)."""
@@ -74,27 +78,32 @@ class Session(Conversation):
 
         return Reply(200, EVENT_STREAM, events=Stream(lambda: self._outbox.take(reader), leave))
 
-    def _stream(self, key: Id, call: Call, first: Letter) -> Stream:
-        return self._follow(self._tracks.begin(call, first)) if call.resumable else super()._stream(key, call, first)
-
     def _follow(self, track: Track, after: int = -1) -> Stream:
         track.call.deserted = None
-        take = track.follow(after, self._answer_timeout_s)
+        told = track.follow(after, self._answer_timeout_s)
         reader = track.reader
 
-        def leave(error: BaseException) -> None:
+        async def take() -> Letter | None:
+            try:
+                return await told()
+            except UpstreamError as error:
+                if (key := self._key(track.call)) is not None:
+                    self._give_up(key, track.call, error)
+                return track.fail(error)
+
+        def leave(_error: BaseException) -> None:
             if track.reader == reader:
-                self._left(track.call, error)
+                self._left(track.call)
 
         return Stream(take, leave)
 
-    def _left(self, call: Call, error: BaseException) -> None:
+    def _key(self, call: Call) -> Id | None:
+        return next((key for key, known in self._calls.items() if known is call), None)
+
+    def _left(self, call: Call) -> None:
         """A client that hangs up may come back, for as long as it might have waited."""
-        key = next((key for key, known in self._calls.items() if known is call), None)
+        key = self._key(call)
         if key is None:
-            return
-        if isinstance(error, UpstreamError):
-            self._give_up(key, call, error)
             return
         desertion = call.deserted = object()
         deserted = [key for key, known in self._calls.items() if known.deserted is not None]
@@ -135,11 +144,11 @@ class Session(Conversation):
         if self._listener is not None:
             return None
         waited_for = (call for call in reversed(self._calls.values()) if call.deserted is None)
-        return next((call for call in waited_for if call.method != "initialize"), None)
+        return next((call for call in waited_for if call.method != _FIRST), None)
 
     def _cancellation(self, key: Id, call: Call, *, timed_out: bool) -> bytes | None:
         """A client that hangs up may come back, so only a time-out cancels (G24); `initialize` never is."""
-        if not timed_out or call.method == "initialize":
+        if not timed_out or call.method == _FIRST:
             return None
         params = {"requestId": key, "reason": "The gateway waited too long."}
-        return msgspec.json.encode({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
+        return msgspec.json.encode({"jsonrpc": "2.0", "method": _CANCELLED, "params": params})

@@ -288,6 +288,15 @@ async def test_stream_lost_midway_ends_for_the_client_and_keeps_the_reservation(
     assert [error.code for error in desk.warned] == ["upstream_broken"]
 
 
+async def test_stream_with_an_error_in_the_servers_stead_proves_nothing_of_the_call() -> None:
+    async def events() -> AsyncGenerator[Event, None]:
+        yield Event(ERROR, fault="upstream_broken: the server ended")
+
+    desk = Desk(LIMITED, replies=[Reply(200, events=events())])
+    assert [event.data for event in await drained(await desk.handle(call()))] == [ERROR]
+    assert (desk.record.result, desk.record.cause, desk.counted) == ("unknown", "upstream_broken: the server ended", 1)
+
+
 async def test_stream_client_hangs_up_midway_keeps_the_reservation_and_closes_the_upstream() -> None:
     closed = asyncio.Event()
 

@@ -64,7 +64,7 @@ class Client:
         return await self._send("tools/call", request_id, params, session)
 
     async def text(self, tool: str, request_id: Any = 7, session: str | None = None, **arguments: Any) -> str:
-        return said(await self.call(tool, request_id, session, **arguments))
+        return said(await whole(await self.call(tool, request_id, session, **arguments)))
 
     async def _send(self, method: str, request_id: Any, params: dict[str, Any], session: str | None) -> Reply:
         modern = session is None and method != "initialize"
@@ -75,6 +75,14 @@ class Client:
             del message["id"]
         raw = json.dumps(message).encode()
         return await self.upstream.send(Outgoing(raw, method, request_id, self.headers, session, modern))
+
+
+async def whole(reply: Reply) -> Reply:
+    """The reply, or the last message of its stream as one."""
+    if reply.events is None:
+        return reply
+    *_, last = [event.data async for event in reply.events]
+    return Reply(reply.status, reply.headers, body=last)
 
 
 def said(reply: Reply) -> str:

@@ -23,6 +23,13 @@ def last_event(value: bytes) -> tuple[tuple[bytes, bytes], ...]:
     return (VERSION, (b"last-event-id", value))
 
 
+def told(line: bytes) -> Call:
+    """A call of which something was said."""
+    call = Call("tools/call", b"1")
+    call.mailbox.put(Letter(line))
+    return call
+
+
 async def lines(take: Take) -> list[bytes]:
     found = []
     while (letter := await take()) is not None:
@@ -46,7 +53,8 @@ def test_resumption_is_known_to_the_revision_that_has_events_without_data() -> N
 
 async def test_stream_begins_with_an_event_of_no_data_and_numbers_the_others() -> None:
     call = Call("tools/call", b"1")
-    take = Tracks().begin(call, Letter(b'{"n":1}')).follow(-1, 1)
+    take = Tracks().begin(call).follow(-1, 1)
+    call.mailbox.put(Letter(b'{"n":1}'))
     call.mailbox.put(Letter(b'{"n":2}', last=True))
     letters = [await take() for _ in range(3)]
     decoded = [event for letter in letters for event in sse.Decoder().feed((letter and letter.raw) or b"")]
@@ -67,8 +75,8 @@ async def test_stream_begins_with_an_event_of_no_data_and_numbers_the_others() -
 async def test_stream_is_taken_up_behind_the_event_that_is_named_as_often_as_it_is_asked_for(
     after: bytes, first: list[bytes], again: list[bytes]
 ) -> None:
-    tracks, call = Tracks(), Call("tools/call", b"1")
-    take = tracks.begin(call, Letter(b"a")).follow(-1, 1)
+    tracks, call = Tracks(), told(b"a")
+    take = tracks.begin(call).follow(-1, 1)
     await take()
     await take()
     call.mailbox.put(Letter(b"b"))
@@ -79,8 +87,8 @@ async def test_stream_is_taken_up_behind_the_event_that_is_named_as_often_as_it_
 
 
 async def test_stream_has_one_reader_and_who_comes_takes_the_place() -> None:
-    tracks, call = Tracks(), Call("tools/call", b"1")
-    waiting = asyncio.create_task(lines(tracks.begin(call, Letter(b"a")).follow(0, 1)))
+    tracks, call = Tracks(), told(b"a")
+    waiting = asyncio.create_task(lines(tracks.begin(call).follow(0, 1)))
     await asyncio.sleep(0)
     second = resumed(tracks, b"1-1")
     assert await waiting == [b"a"]
@@ -91,7 +99,7 @@ async def test_stream_has_one_reader_and_who_comes_takes_the_place() -> None:
 @pytest.mark.parametrize("value", [b"2-1", b"1", b"1-", b"-1-1", b"x-1", b"1-1 ", b"1" * 40 + b"-1", b""])
 def test_stream_that_is_not_ours_is_nobodys(value: bytes) -> None:
     tracks = Tracks()
-    tracks.begin(Call("tools/call", b"1"), Letter(b"a"))
+    tracks.begin(told(b"a"))
     assert tracks.named(last_event(value)) is None
     assert tracks.named((VERSION,)) is None
 
@@ -105,28 +113,28 @@ async def test_streams_that_ended_are_kept_within_bounds_the_newest_always(monke
         return [number for number in range(1, 9) if tracks.named(last_event(b"%d-0" % number)) is not None]
 
     async def ended(size: int) -> None:
-        call = Call("tools/call", b"1")
-        take = tracks.begin(call, Letter(b"a")).follow(-1, 1)
+        call = told(b"a")
+        take = tracks.begin(call).follow(-1, 1)
         call.mailbox.put(Letter(b"x" * size, last=True))
         await lines(take)
 
-    tracks.begin(Call("tools/call", b"1"), Letter(b"goes on"))
+    tracks.begin(told(b"goes on"))
     for _ in range(3):
         await ended(1)
     assert known() == [1, 3, 4]
     await ended(5000)
     assert known() == [1, 5]
-    unread = Call("tools/call", b"1")
-    tracks.begin(unread, Letter(b"a"))
+    unread = told(b"a")
+    tracks.begin(unread)
     unread.mailbox.put(Letter(b"x" * 5000, last=True))
-    tracks.begin(Call("tools/call", b"1"), Letter(b"goes on"))
+    tracks.begin(told(b"goes on"))
     assert known() == [1, 6, 7]
 
 
 async def test_stream_that_goes_on_keeps_its_newest_events(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resumption, "KEPT_BYTES", 100)
-    tracks, call = Tracks(), Call("tools/call", b"1")
-    take = tracks.begin(call, Letter(b"0" * 40)).follow(-1, 1)
+    tracks, call = Tracks(), told(b"0" * 40)
+    take = tracks.begin(call).follow(-1, 1)
     for digit in b"1", b"2", b"3":
         call.mailbox.put(Letter(digit * 40, last=digit == b"3"))
     await lines(take)
@@ -144,8 +152,43 @@ async def begun(client: Any, session: str) -> tuple[Reply, Any]:
     """A call that waits for its client, up to the server's question."""
     reply = await client.call("elicit", 9, session)
     priming, asked = await anext(reply.events), await anext(reply.events)
-    assert priming == Event(b"", b"id: 1-0\nretry: 1000\ndata: \n\n")
+    assert priming.data == b""
     return reply, json.loads(asked.data)
+
+
+async def test_answer_comes_on_a_stream_that_begins_before_it_and_may_be_asked_for_again(
+    rogue: Callable[..., Any],
+) -> None:
+    client, session = await opened(rogue)
+    reply = await client.call("silent", 8, session)
+    assert await anext(reply.events) == Event(b"", b"id: 1-0\nretry: 1000\ndata: \n\n")
+    await reply.drop()
+    first = [event async for event in (await client.call("echo", 9, session, text="once")).events]
+    again = await client.upstream.listen(last_event(b"2-0"), session)
+    assert [event async for event in again.events] == first[1:]
+    assert json.loads(first[-1].data)["id"] == 9
+
+
+@pytest.mark.parametrize(("tool", "fault"), [("exit", "upstream_broken: "), ("broken", "upstream_broken: ")])
+async def test_stream_whose_answer_never_comes_ends_with_an_error_that_is_not_the_servers(
+    tool: str, fault: str, rogue: Callable[..., Any]
+) -> None:
+    client, session = await opened(rogue)
+    reply = await client.call(tool, 9, session)
+    *_, last = [event async for event in reply.events]
+    assert (json.loads(last.data)["id"], json.loads(last.data)["error"]["code"]) == (9, -32603)
+    assert last.fault.startswith(fault)
+
+
+async def test_stream_that_is_silent_too_long_says_so_once_and_the_server_is_told(rogue: Callable[..., Any]) -> None:
+    client, session = await opened(rogue, answer_timeout_s=0.5)
+    reply = await client.call("silent", 9, session)
+    *_, last = [event async for event in reply.events]
+    assert last.fault.startswith("upstream_timed_out: ")
+    again = await client.upstream.listen(last_event(b"1-0"), session)
+    assert [event async for event in again.events] == [last]
+    heard = json.loads(await client.text("heard", 10, session))
+    assert [m["params"]["requestId"] for m in heard if m.get("method") == "notifications/cancelled"] == [9]
 
 
 @pytest.mark.parametrize("returns", ["before the answer", "after the answer"])
