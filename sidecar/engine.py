@@ -4,6 +4,7 @@ With `wiring`, the one place that knows every adapter. Decides nothing itself.
 """
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from sidecar.approvals.sqlite import SqliteApprovals
 from sidecar.audit.sqlite import SqliteAudit
 from sidecar.core.inventory import Inventory
 from sidecar.core.record import AuditRecord
+from sidecar.core.sealed import Seal
 from sidecar.counters.sqlite import SqliteCounters
 from sidecar.database import Database, open_database
 from sidecar.downstream.turns import InTurn
@@ -37,12 +39,15 @@ from sidecar.policies import Policies
 from sidecar.ports import AuditLog, Grant, Upstream
 from sidecar.relay import Relay
 from sidecar.reload import PolicyReload
+from sidecar.rounds import Rounds
 from sidecar.settings import Server, Settings, TokenGrant
+from sidecar.states.sqlite import SqliteStates
 from sidecar.telemetry import Tally
 from sidecar.upstream.spokesman import Spokesman
 from sidecar.upstreams import made_upstream
 from sidecar.visibility import Visibility
 
+SESSION_KEY = "session.key"
 PROBE_S = 15.0
 """How long a server may take to list its tools at start; after that only clients ask it."""
 
@@ -136,6 +141,7 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
             stack.push_async_callback(_ended, probing)
         await process.start()
         judgement = Judgement(opa, SqliteCounters(state), SqliteApprovals(state), took=tally.took)
+        rounds = Rounds(judgement, Seal(session_key(settings.state)), SqliteStates(state), secrets.token_bytes)
         clock = SystemClock()
 
         notices = {name: Notices(opa, inventories[name]) for name in upstreams}
@@ -150,7 +156,8 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
             )
             relay = Relay(visibility, warn)
             upstream = spoken_to[name]
-            return Exchange(upstream, judgement, relay, inventory, audit, clock, warn=warn, notices=notices[name])
+            told = notices[name]
+            return Exchange(upstream, judgement, relay, inventory, audit, clock, warn=warn, notices=told, rounds=rounds)
 
         async def examine() -> health.Health:
             return await _health(policies, publisher, state, audit)
@@ -170,6 +177,14 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
             tally=tally,
             in_force=reload.in_force,
         )
+
+
+def session_key(state: Path) -> bytes:
+    """The key that binds sessions and states to grants; it outlives a restart, so that they do.
+
+    Raises: StoreError.
+    """
+    return statedir.kept_token(state / SESSION_KEY).encode()
 
 
 def warn(error: SidecarError) -> None:

@@ -111,6 +111,13 @@ class UnsupportedVersion(ProtocolError):
     rpc_code = -32022
 
 
+class StateRefused(ProtocolError):
+    """A state that was not sealed for this call, or is used or expired."""
+
+    code = "state_refused"
+    rpc_code = -32602
+
+
 class GrantError(SidecarError):
     """The caller may not use this server."""
 

@@ -17,15 +17,17 @@ from sidecar.core.inflight import InFlight
 from sidecar.core.inventory import Inventory
 from sidecar.core.jsonrpc import TOOLS_CALL, Request
 from sidecar.core.messages import PassThrough, ToolCall, ToolList
-from sidecar.errors import ProtocolError, SidecarError, StoreError, UnusualName, UpstreamError
+from sidecar.errors import ProtocolError, SidecarError, StateRefused, StoreError, UnusualName, UpstreamError
 from sidecar.judgement import CLOSED, WITHOUT_POLICY, Caller, Judgement, Verdict, unavailable
 from sidecar.notices import Notices
 from sidecar.ports import AuditLog, Clock, Event, Grant, Headers, Outgoing, Reply, Upstream
 from sidecar.recorder import Recorder, UnderWay
-from sidecar.relay import JSON_HEADERS, Addressee, Relay, denied, failure, refused
+from sidecar.relay import JSON_HEADERS, Addressee, Relay, denied, failure, refused, renewed
+from sidecar.rounds import Rounds
 
 _WITHOUT_POLICY = frozenset({"initialize", "ping", "server/discover"})
 _NOT_RUN = frozenset({"unreachable", "http_error", "error"})
+_ASKS = "input_required"
 _CANCELLED = "notifications/cancelled"
 _UNRECORDED = "store: the audit log cannot be written"
 _DOUBTFUL = "an error that may be due to the client's cancellation, or to another request of the same id"
@@ -45,8 +47,10 @@ class Exchange:
         *,
         warn: Callable[[SidecarError], None],
         notices: Notices | None = None,
+        rounds: Rounds | None = None,
     ) -> None:
         self._notices = notices
+        self._rounds = rounds
         self._upstream = upstream
         self._judgement = judgement
         self._relay = relay
@@ -110,12 +114,15 @@ class Exchange:
 
     async def _call_tool(self, call: ToolCall, turn: UnderWay, forwarded: Headers) -> Reply:
         turn.method, turn.tool, turn.argument_keys = TOOLS_CALL, call.tool, call.argument_keys
-        verdict = await self._judged(call, turn)
+        try:
+            verdict, raw = await self._judged(call, turn)
+        except StateRefused as error:
+            return self._refuse(error, turn)
         if verdict.decision.outcome != "allow":
             self._recorder.judged(turn, verdict)
             return self._denied(call, turn.caller, verdict)
         to = Addressee(turn.caller, call.modern, call.id_raw)
-        outgoing = Outgoing(call.raw, TOOLS_CALL, call.id, forwarded, turn.caller.session, call.modern)
+        outgoing = Outgoing(raw, TOOLS_CALL, call.id, forwarded, turn.caller.session, call.modern)
         turn.flight = self._in_flight.begin(turn.caller.grant.id, turn.caller.session, call.id)
         try:
             reply = await self._upstream.send(outgoing)
@@ -129,14 +136,23 @@ class Exchange:
             raise
         if reply.events is not None and reply.status < 400:
             return await self._relay.answer(replace(reply, events=self._watched(reply.events, call, turn, verdict)), to)
-        await self._finish(turn, verdict, _how(reply, call))
+        how = _how(reply, call)
+        await self._finish(turn, verdict, how)
+        if how == _ASKS and self._rounds is not None and call.modern and reply.body is not None:
+            body = await self._rounds.sealed(reply.body, call, turn.caller, verdict, turn.now)
+            reply = replace(reply, body=body)
         return await self._relay.answer(reply, to)
 
-    async def _judged(self, call: ToolCall, turn: UnderWay) -> Verdict:
+    async def _judged(self, call: ToolCall, turn: UnderWay) -> tuple[Verdict, bytes]:
+        """The verdict, and what is forwarded if it is allowed. Raises: StateRefused."""
         if not self._recorder.healthy:
-            return unavailable(_UNRECORDED)
+            return unavailable(_UNRECORDED), call.raw
         try:
-            return await self._judgement.judge(call, turn.caller, turn.now)
+            if call.resumes and self._rounds is not None:
+                return await self._rounds.judge(call, turn.caller, turn.now)
+            return await self._judgement.judge(call, turn.caller, turn.now), call.raw
+        except StateRefused:
+            raise
         except BaseException:
             self._recorder.given_up(turn)
             raise
@@ -176,6 +192,9 @@ class Exchange:
                         how = "unknown" if event.fault else ending(event.data, call.id)
                         if how is not None:
                             await self._finish(turn, verdict, how, event.fault)
+                        if how == _ASKS and self._rounds is not None and call.modern:
+                            data = await self._rounds.sealed(event.data, call, turn.caller, verdict, turn.now)
+                            event = replace(event, data=data, raw=renewed(event, data))
                     yield event
         finally:
             if how is None:
@@ -231,7 +250,7 @@ class Exchange:
             how, cause = "unknown", _DOUBTFUL
         if how in _NOT_RUN:
             try:
-                await self._judgement.give_back(verdict, turn.now)
+                await (self._rounds or self._judgement).give_back(verdict, turn.now)
             except StoreError as failed:
                 self._warn(failed)
                 cause = f"{cause} {failed.code}: not given back: {failed}".strip()

@@ -9,6 +9,7 @@ from datetime import datetime
 from time import perf_counter
 
 import msgspec
+from msgspec.structs import replace
 
 from sidecar.core.decision import NO_POLICY, UNAVAILABLE, Decision
 from sidecar.core.fingerprint import fingerprint
@@ -38,10 +39,20 @@ class Caller(msgspec.Struct, frozen=True):
     session: str | None = None
 
 
+class Before(msgspec.Struct, frozen=True):
+    """What earlier rounds of a call have taken: its limits, and an approval that `rule` of `revision` asked for."""
+
+    counted: bool = False
+    approval: str = ""
+    rule: str = ""
+    revision: str = ""
+
+
 class Verdict(msgspec.Struct, frozen=True):
     """A decision and what goes with it on the way out.
 
-    `approval` is the id a person has to answer, or the one that was used up; `cause` says why under `(unavailable)`.
+    `approval` is the id a person has to answer, or the one that was used up, and `asked` the rule that asked for it;
+    `cause` says why under `(unavailable)`. `before` is what earlier rounds took, `used` the state that this one used.
     """
 
     decision: Decision
@@ -49,6 +60,9 @@ class Verdict(msgspec.Struct, frozen=True):
     approval: str = ""
     retry_at: str | None = None
     cause: str = ""
+    asked: str = ""
+    before: Before | None = None
+    used: bytes = b""
 
 
 class Judgement:
@@ -67,9 +81,14 @@ class Judgement:
         self._counters = counters
         self._approvals = approvals
 
-    async def judge(self, call: ToolCall, caller: Caller, now: datetime) -> Verdict:
-        """The verdict on one call; an allowed one has its reservation made and its approval used up."""
+    async def judge(self, call: ToolCall, caller: Caller, now: datetime, before: Before | None = None) -> Verdict:
+        """The verdict on one call; an allowed one has its reservation made and its approval used up.
+
+        What `before` says that earlier rounds have taken is not taken again.
+        """
         try:
+            if before is not None:
+                return await self._judge_again(call, caller, now, before)
             decision = await self._decide(call, caller, None)
             if decision.outcome == "approval_required":
                 return await self._with_approval(call, caller, decision, now)
@@ -90,7 +109,7 @@ class Judgement:
         """Undoes what an allowed verdict took: the call surely did not run. Raises: StoreError."""
         if verdict.reservation.taken:
             await self._counters.rollback(verdict.reservation, now)
-        if verdict.approval:
+        if verdict.approval and (verdict.before is None or verdict.before.approval != verdict.approval):
             await self._approvals.give_back(verdict.approval)
 
     async def _decide(self, call: ToolCall, caller: Caller, approved: bool | None) -> Decision:
@@ -102,22 +121,39 @@ class Judgement:
             raise DecisionUndefined(f"OPA does not hold policy {caller.grant.policy!r}.")
         return decision
 
-    async def _with_approval(self, call: ToolCall, caller: Caller, asked: Decision, now: datetime) -> Verdict:
+    async def _judge_again(self, call: ToolCall, caller: Caller, now: datetime, before: Before) -> Verdict:
+        """Policy is asked anew. An approval counts for as long as it is asked for by the same rule or revision."""
+        decision = await self._decide(call, caller, None)
+        asked = approval = ""
+        if decision.outcome == "approval_required":
+            if not before.approval or (decision.rule != before.rule and decision.revision != before.revision):
+                verdict = await self._with_approval(call, caller, decision, now, counted=before.counted)
+                return replace(verdict, before=before)
+            asked, approval = decision.rule, before.approval
+            decision = await self._decide(call, caller, True)
+        verdict = Verdict(decision)
+        if decision.outcome == "allow" and not before.counted:
+            verdict = await self._reserve(decision, caller, now)
+        return replace(verdict, approval=approval, asked=asked, before=before)
+
+    async def _with_approval(
+        self, call: ToolCall, caller: Caller, asked: Decision, now: datetime, *, counted: bool = False
+    ) -> Verdict:
         grant = caller.grant
-        bound_to = await _bound_to(call, grant)
-        answer = await self._approvals.find(bound_to, now)
+        bound = await bound_to(call, grant)
+        answer = await self._approvals.find(bound, now)
         same_rule = answer is not None and (answer.rule == asked.rule or answer.revision == asked.revision)
         if answer is not None and same_rule and answer.state != "pending":
             decision = await self._decide(call, caller, answer.state == "approved")
             if decision.outcome != "allow":
                 return Verdict(decision, approval=answer.id)
-            verdict = await self._reserve(decision, caller, now)
+            verdict = Verdict(decision) if counted else await self._reserve(decision, caller, now)
             if verdict.decision.outcome != "allow":
                 return verdict
             if await self._take(answer.id, verdict.reservation, now):
-                return Verdict(decision, verdict.reservation, answer.id)
+                return Verdict(decision, verdict.reservation, answer.id, asked=asked.rule)
         request = ApprovalRequest(
-            fingerprint=bound_to,
+            fingerprint=bound,
             server=grant.server,
             grant=grant.id,
             tool=call.tool,
@@ -153,12 +189,12 @@ class Judgement:
         return Verdict(decision, taken)
 
 
-async def _bound_to(call: ToolCall, grant: Grant) -> str:
-    """What an approval of this call is bound to. Long arguments are worked out aside: others need not wait."""
+async def bound_to(call: ToolCall, grant: Grant) -> str:
+    """What an approval or a state of this call is bound to. Long arguments are worked out aside."""
     parts = (grant.server, grant.id, call.tool, call.arguments_raw)
-    return (
-        fingerprint(*parts) if len(call.arguments_raw) <= _SHORT_BYTES else await asyncio.to_thread(fingerprint, *parts)
-    )
+    if len(call.arguments_raw) <= _SHORT_BYTES:
+        return fingerprint(*parts)
+    return await asyncio.to_thread(fingerprint, *parts)
 
 
 def unavailable(cause: str) -> Verdict:

@@ -143,6 +143,18 @@ class Approvals(Protocol):
         ...
 
 
+class States(Protocol):
+    """Which of the states that clients carry were used. Durable, and one for all gateways of a state directory."""
+
+    async def use(self, nonce: bytes, expires_ms: int, now: datetime) -> bool:
+        """Uses a state up; True for exactly one caller. Raises: StoreError."""
+        ...
+
+    async def give_back(self, nonce: bytes) -> None:
+        """Makes a used one usable again (its round surely did not run). Raises: StoreError."""
+        ...
+
+
 class AuditLog(Protocol):
     """One record per call, in order. Records are queued and written in batches."""
 

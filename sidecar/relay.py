@@ -70,7 +70,7 @@ class Relay:
         except SidecarError as error:
             self._warn(error)
             return Event(withheld(error, to.id_raw))
-        return event if data is event.data else Event(data, _renewed(event, data))
+        return event if data is event.data else Event(data, renewed(event, data))
 
     async def _lines(self, chunks: AsyncGenerator[bytes, None], to: Addressee) -> AsyncGenerator[bytes, None]:
         """An endless JSON body: passed on line by line, each line guarded like a message."""
@@ -134,7 +134,7 @@ def withheld(error: SidecarError, id_raw: bytes | None) -> bytes:
     return denial.error(id_raw or b"null", -32603, f"The tool list is withheld: {error}")
 
 
-def _renewed(event: Event, data: bytes) -> bytes | None:
+def renewed(event: Event, data: bytes) -> bytes | None:
     """The event's own bytes around new data, so that its id, type and retry stay."""
     if event.raw is None:
         return None

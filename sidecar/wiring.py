@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from sidecar import __version__, health, statedir
@@ -18,13 +17,12 @@ from sidecar.downstream.http import Gateway
 from sidecar.downstream.leaving import Leaving
 from sidecar.downstream.pages import Pages
 from sidecar.downstream.sessions import Sessions
-from sidecar.engine import Engine, SystemClock, engine, warn
+from sidecar.engine import Engine, SystemClock, engine, session_key, warn
 from sidecar.exchange import Exchange
 from sidecar.judgement import Caller
 from sidecar.ports import Bearers, Grant, Reply
 from sidecar.settings import Settings
 
-SESSION_KEY = "session.key"
 _GRACE_S = 3
 _NEW_OBJECTS = 10_000
 _SILENT = "it did not list its tools when the gateway started"
@@ -71,7 +69,7 @@ async def run_http(settings: Settings, *, ready: Callable[[Ready], None], leavin
                 gateway = Gateway(
                     doors,
                     _guard(settings, parts, tokens.bearers),
-                    Sessions(_session_key(settings.state)),
+                    Sessions(session_key(settings.state)),
                     _pages(settings, parts, tools, base, started, operator, tokens.resources.documents(), leaving, tls),
                     parts.audit,
                     SystemClock(),
@@ -201,8 +199,3 @@ def _settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_NEW_OBJECTS, 10, 10)
-
-
-def _session_key(state: Path) -> bytes:
-    """The key that binds sessions to grants; it outlives a restart, so that sessions do."""
-    return statedir.kept_token(state / SESSION_KEY).encode()

@@ -188,6 +188,30 @@ class FakeApprovals:
 
 
 @dataclass
+class FakeStates:
+    """Tape: `use`, `unuse`."""
+
+    tape: Tape = field(default_factory=list)
+    error: Exception | None = None
+    used: set[bytes] = field(default_factory=set)
+
+    async def use(self, nonce: bytes, expires_ms: int, now: datetime) -> bool:
+        self.tape.append("use")
+        if self.error is not None:
+            raise self.error
+        if nonce in self.used:
+            return False
+        self.used.add(nonce)
+        return True
+
+    async def give_back(self, nonce: bytes) -> None:
+        self.tape.append("unuse")
+        if self.error is not None:
+            raise self.error
+        self.used.discard(nonce)
+
+
+@dataclass
 class FakeAudit:
     """Tape: `record`."""
 

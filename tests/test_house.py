@@ -20,7 +20,7 @@ MODULES = sorted(path.relative_to(ROOT) for folder in SOURCE for path in (ROOT /
 DOCUMENTS = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").rglob("*.md")))
 
 ADAPTER = {"errors", "core", "ports", "database", "http1", "fetch"}
-THE_PATH = {"judgement", "recorder", "visibility", "relay", "notices", "exchange"}
+THE_PATH = {"judgement", "recorder", "rounds", "visibility", "relay", "notices", "exchange"}
 ROOMS: Mapping[str, set[str]] = {
     "errors": set(),
     "core": {"errors"},
@@ -71,7 +71,7 @@ TRANSLATOR_CALLERS = {
     "sidecar/cli/merging.py",
     *(path.as_posix() for path in MODULES if path.parts[:2] == ("sidecar", "proving")),
 }
-PURE_PACKAGES = {"msgspec", "re2", "httptools"}
+PURE_PACKAGES = {"msgspec", "re2", "httptools", "cryptography"}
 IMPURE_MODULES = {
     *("asyncio", "logging", "os", "pathlib", "random", "secrets", "select", "selectors", "signal", "socket", "ssl"),
     *("sqlite3", "subprocess", "sys", "tempfile", "threading", "time", "urllib.request", "uuid"),

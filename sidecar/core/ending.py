@@ -4,11 +4,12 @@ from typing import Literal
 
 import msgspec
 
-Ending = Literal["result", "tool_error", "error"]
+Ending = Literal["result", "tool_error", "input_required", "error"]
 
 
 class _Result(msgspec.Struct):
     is_error: bool = msgspec.field(default=False, name="isError")
+    kind: str = msgspec.field(default="complete", name="resultType")
 
 
 class _Answer(msgspec.Struct):
@@ -35,7 +36,10 @@ def ending(data: bytes, request_id: str | int) -> Ending | None:
         return None
     if isinstance(answer.result, msgspec.Raw):
         try:
-            return "tool_error" if _decode_result(answer.result).is_error else "result"
+            result = _decode_result(answer.result)
+            if result.kind == "input_required":
+                return "input_required"
+            return "tool_error" if result.is_error else "result"
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return "result"
     return "error" if isinstance(answer.error, msgspec.Raw) else None

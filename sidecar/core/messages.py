@@ -34,7 +34,8 @@ class ToolCall(msgspec.Struct, frozen=True):
 
     `raw` is the whole message and `arguments_raw` the exact slice of it that holds the arguments (`{}` when absent or
     null). `argument_keys` are the first 64 names in there, each cut to 128 characters. `arguments_fault` is what
-    policy has to say of them before any rule. `task`: the caller expects a task (G30).
+    policy has to say of them before any rule. `task`: the caller expects a task (G30). `resumes`: it carries a state or
+    answers, as a retry does (G38).
     """
 
     raw: bytes
@@ -46,6 +47,7 @@ class ToolCall(msgspec.Struct, frozen=True):
     arguments_fault: str | None
     modern: bool
     task: bool
+    resumes: bool = False
 
 
 class ToolList(msgspec.Struct, frozen=True):
@@ -114,6 +116,7 @@ def _tool_call(request: Request, modern: bool, inventory: Inventory) -> ToolCall
         arguments.fault_in(members),
         modern,
         not modern and params.get("task") is not None,
+        modern and ("requestState" in params or "inputResponses" in params),
     )
 
 

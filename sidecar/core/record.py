@@ -9,8 +9,9 @@ class AuditRecord(msgspec.Struct, frozen=True):
     """One call, or one message refused before policy ran.
 
     `outcome` is `allow`, `deny`, `approval_required` or `refused` (before policy). `result` says how an
-    allowed call ended: `result`, `tool_error`, `error` (JSON-RPC error), `http_error`, `unreachable` (nothing
-    was sent), `unknown` (sent, no readable answer), or empty. `cause` names why under `(unavailable)` and `refused`.
+    allowed call ended: `result`, `tool_error`, `input_required` (the server asks for more first), `error` (JSON-RPC
+    error), `http_error`, `unreachable` (nothing was sent), `unknown` (sent, no readable answer), or empty. `cause`
+    names why under `(unavailable)` and `refused`.
 
     Units: `at` is RFC 3339 with milliseconds and Z; `duration_ms` covers the whole call.
     """

@@ -401,8 +401,13 @@ LEDGER: dict[str, Requirement] = {
             "limit_and_error_of_another_request_with_its_id_counts",
         )
         + _in("sidecar/core/test_inflight", "request_alone_is_believed")
-        + _in("sidecar/test_exchange", "call_that_surely_did_not_run_is_given_back", "call_that_may_have_run_is_kept"),
-        missing="a call of several rounds counts once for each (G38)",
+        + _in("sidecar/test_exchange", "call_that_surely_did_not_run_is_given_back", "call_that_may_have_run_is_kept")
+        + _in(
+            "bypass/test_rounds",
+            "limit_and_calls_of_two_rounds_count_once_each",
+            "error_of_the_server_gives_no_limit_back",
+        )
+        + _in("sidecar/test_rounds", "two_rounds_are_judged_twice_and_counted_once"),
     ),
     "G33": Requirement("own", "Legacy confirmation by elicitation on the call's stream.", missing=_NO_APPROVAL_IN_BAND),
     "G34": Requirement("26 mrtr", "Modern confirmation by input_required.", missing=_NO_APPROVAL_IN_BAND),
@@ -424,9 +429,25 @@ LEDGER: dict[str, Requirement] = {
             "bypass/test_headers",
             "state_and_answers_of_a_client_open_nothing",
             "state_of_the_server_sent_again_makes_no_call_free",
+        )
+        + _in(
+            "bypass/test_rounds",
+            "state_that_was_bent_reaches_no_server",
+            "state_of_another_call_reaches_no_server",
+            "state_of_another_grant_reaches_no_server",
+            "state_is_good_once_even_at_once",
+            "state_is_known_to_another_gateway_on_the_same_state_and_good_once_for_both",
+            "state_is_good_once_across_a_restart",
+            "server_gets_back_its_own_state_and_the_client_never_sees_it",
+        )
+        + _in("sidecar/core/test_sealed", "state_changed_anywhere_does_not_open")
+        + _in("sidecar/core/test_rounds", "server_gets_its_own_state_and_answers_byte_for_byte")
+        + _in(
+            "sidecar/test_rounds",
+            "state_that_expired_is_refused",
+            "policy_edited_between_rounds_denies_and_leaves_the_state",
+            "many_rounds_count_once",
         ),
-        missing="not built: the gateway makes no state of its own, and a server's passes as it came; each round is"
-        " judged and counted as a call of its own, so no state can carry a call past policy",
     ),
     "G39": Requirement(
         "26 elicitation", "Forms that ask for approval are flat and name keys only.", missing=_NO_APPROVAL_IN_BAND

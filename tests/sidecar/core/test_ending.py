@@ -11,6 +11,8 @@ from sidecar.core.ending import Ending, ending
         (b'{"jsonrpc":"2.0","id":1,"result":{"isError":true}}', "tool_error"),
         (b'{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"x"}}', "error"),
         (b'{"result":{"isError":true},"id":1}', "tool_error"),
+        (b'{"id":1,"result":{"resultType":"input_required","isError":true}}', "input_required"),
+        (b'{"id":1,"result":{"resultType":"task"}}', "result"),
     ],
 )
 def test_ending_answer_of_the_call_tells_how_it_ended(message: bytes, expected: Ending) -> None:
