@@ -7,6 +7,15 @@ allowPrivilegeEscalation: false
 capabilities: {drop: [ALL]}
 {{- end }}
 
+{{/* The gateway ends within 5 s of its drain. Beside it the server goes first: its pause, and 10 s to end. */}}
+{{- define "regate.grace" -}}
+{{- $own := add .Values.drain.announceSeconds .Values.drain.finishSeconds 5 -}}
+{{- if eq .Values.shape "sidecar" }}
+{{- $own = add $own .Values.server.preStopSleepSeconds 10 -}}
+{{- end }}
+{{- $own }}
+{{- end }}
+
 {{- define "regate.probe" -}}
 httpGet:
   path: {{ .path }}
