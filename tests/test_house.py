@@ -19,7 +19,7 @@ SOURCE = ("sidecar", "translator", "rego")
 MODULES = sorted(path.relative_to(ROOT) for folder in SOURCE for path in (ROOT / folder).rglob("*.py"))
 DOCUMENTS = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").rglob("*.md")))
 
-ADAPTER = {"errors", "core", "ports", "database", "redis", "http1", "fetch"}
+ADAPTER = {"errors", "core", "ports", "database", "http1", "fetch"}
 THE_PATH = {"judgement", "recorder", "rounds", "visibility", "relay", "notices", "exchange"}
 ROOMS: Mapping[str, set[str]] = {
     "errors": set(),
@@ -39,11 +39,11 @@ ROOMS: Mapping[str, set[str]] = {
     "settings_file": {"errors", "settings", "settings_auth", "settings_serving", "settings_conflicts", "yamltree"},
     "settings_schema": {"settings"},
     "fetch": {"errors"},
-    "redis": {"errors"},
     "upstreams": {"settings", "settings_auth", "errors", "ports", "upstream"},
     "bearers": {"settings_auth", "errors", "ports", "fetch", "grants", "downstream"},
     "policies": {"settings", "health", "errors", "translator"},
     "reload": {"errors", "translator"},
+    "injector": {"errors", "downstream", "statedir"},
     "proving": {"errors", "core", "ports", "database", "http1", "opa", "counters", "judgement", "translator"},
 }
 """What each room of `sidecar` may import besides itself; one that is not named here, what an adapter may."""
@@ -80,7 +80,6 @@ IMPURE_MODULES = {
 ONLY_IN: Mapping[str, set[str]] = {
     "sqlite3": {"sidecar/database.py"},
     "mcp_types": {"sidecar/core/era.py"},
-    "redis": {"sidecar/redis.py"},
     "jwt": {"sidecar/grants/keys.py", "sidecar/grants/jwt.py", "sidecar/signing.py"},
 }
 
@@ -94,6 +93,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "sidecar/ports.py": "Protocols and values; tests/contract has a suite for each",
     "sidecar/engine.py": "it only joins parts; tests/eras, tests/faults and tests/sidecar/cli run it whole",
     "sidecar/wiring.py": "as engine",
+    "sidecar/injector/running.py": "it only joins parts; tests/sidecar/cli/test_injector.py runs it whole",
     "sidecar/upstream/wire.py": "Protocols and a value; test_child and test_sse have a suite for each way",
 }
 """Modules without a test file of their own name, each with where it is tested."""

@@ -27,6 +27,7 @@ from sidecar.cli import (
     grants,
     importing,
     init,
+    injector,
     merging,
     opa,
     schema,
@@ -72,7 +73,7 @@ def application() -> typer.Typer:
     app.callback()(_regate)
     for module in (
         *(serve, stdio, init, check, fmt, schema, importing, merging, build),
-        *(diff, trial, coverage, explain, status, opa),
+        *(diff, trial, coverage, explain, status, opa, injector),
     ):
         module.add(app)
     for name, module, help_ in (

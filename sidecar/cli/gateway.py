@@ -71,14 +71,14 @@ def _until_stopped(serving: Coroutine[Any, Any, None], settings: "Settings", lea
     import uvloop
 
     try:
-        uvloop.run(_stoppable(serving, leaving))
+        uvloop.run(stoppable(serving, leaving))
     except (KeyboardInterrupt, asyncio.CancelledError):
         return
     except Exception as error:
         _explain(_cause(error), settings)
 
 
-async def _stoppable(serving: Coroutine[Any, Any, None], leaving: "Leaving") -> None:
+async def stoppable(serving: Coroutine[Any, Any, None], leaving: "Leaving") -> None:
     """Runs `serving` until a signal: SIGTERM lets it leave in order, others cancel it, which is quicker.
 
     A second signal makes an end of waiting; what was started is still ended in order.

@@ -1,0 +1,1 @@
+"""The admission webhook that puts the sidecar into pods, and refuses what leads past it. Knows no policy, no MCP."""
