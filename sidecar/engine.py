@@ -10,12 +10,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
 
-from sidecar import health, probe, statedir
+from sidecar import __version__, health, probe, statedir
 from sidecar.approvals.sqlite import SqliteApprovals
 from sidecar.audit.sqlite import SqliteAudit
 from sidecar.core.inventory import Inventory
@@ -42,10 +42,14 @@ from sidecar.reload import PolicyReload
 from sidecar.rounds import Rounds
 from sidecar.settings import Server, Settings, TokenGrant
 from sidecar.states.sqlite import SqliteStates
-from sidecar.telemetry import Tally
+from sidecar.tally import TalliedAudit, Tally
 from sidecar.upstream.spokesman import Spokesman
-from sidecar.upstreams import made_upstream
+from sidecar.upstreams import conversations, made_upstream
 from sidecar.visibility import Visibility
+
+if TYPE_CHECKING:
+    from sidecar.health import Health
+    from sidecar.metrics import Gauges
 
 SESSION_KEY = "session.key"
 PROBE_S = 15.0
@@ -59,25 +63,6 @@ class SystemClock:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
-
-
-class TalliedAudit:
-    """An audit log that counts what passes."""
-
-    def __init__(self, log: AuditLog, tally: Tally) -> None:
-        self._log = log
-        self._tally = tally
-
-    def append(self, record: AuditRecord) -> None:
-        self._tally.count(record)
-        self._log.append(record)
-
-    @property
-    def healthy(self) -> bool:
-        return self._log.healthy
-
-    async def close(self) -> None:
-        await self._log.close()
 
 
 @dataclass(slots=True)
@@ -94,6 +79,7 @@ class Engine:
     process: OpaProcess
     binary: Path
     tally: Tally
+    gauges: Callable[["Health", int, datetime | None], "Gauges"]
     in_force: Callable[[str], tuple[str, bytes] | None]
 
 
@@ -113,7 +99,8 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
         policies.bundle = await reload.load()
         state = open_database(settings.state, "state")
         stack.push_async_callback(state.close)
-        audit = TalliedAudit(_audit(settings), tally)
+        log = _audit(settings)
+        audit = TalliedAudit(log, tally)
         stack.push_async_callback(audit.close)
         grants = SqliteGrants(state)
         given = _given(settings, grants)
@@ -140,7 +127,10 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
         for probing in probes.values():
             stack.push_async_callback(_ended, probing)
         await process.start()
-        judgement = Judgement(opa, SqliteCounters(state), SqliteApprovals(state), took=tally.took)
+        approvals = SqliteApprovals(state)
+        judgement = Judgement(
+            opa, SqliteCounters(state), approvals, took=tally.decisions.took, reserved=tally.reservations.took
+        )
         rounds = Rounds(judgement, Seal(session_key(settings.state)), SqliteStates(state), secrets.token_bytes)
         clock = SystemClock()
 
@@ -156,16 +146,47 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
             )
             relay = Relay(visibility, warn)
             upstream = spoken_to[name]
-            told = notices[name]
-            return Exchange(upstream, judgement, relay, inventory, audit, clock, warn=warn, notices=told, rounds=rounds)
+            return Exchange(
+                upstream,
+                judgement,
+                relay,
+                inventory,
+                audit,
+                clock,
+                warn=warn,
+                notices=notices[name],
+                rounds=rounds,
+                took=tally.answered(name),
+            )
 
         async def examine() -> health.Health:
             return await _health(policies, publisher, state, audit)
 
         watching = asyncio.create_task(reload.run())
         stack.push_async_callback(_ended, watching)
+        exchanges = {name: exchange(name) for name in upstreams}
+
+        def gauges(examined: health.Health, connections: int, certificate_expires_at: datetime | None) -> "Gauges":
+            from sidecar.metrics import Gauges  # most of a tenth of a second that not every gateway needs
+
+            pending = None
+            with suppress(StoreError):
+                pending = approvals.pending(clock.now())
+            return Gauges(
+                version=__version__,
+                health=examined,
+                in_flight={name: exchange.in_flight for name, exchange in exchanges.items()},
+                sessions={name: conversations(upstream) for name, upstream in upstreams.items()},
+                connections=connections,
+                approvals_pending=pending,
+                audit_queued=log.queued,
+                opa_restarts=process.restarts,
+                policies_loaded_at=reload.loaded_at,
+                certificate_expires_at=certificate_expires_at,
+            )
+
         yield Engine(
-            exchanges={name: exchange(name) for name in upstreams},
+            exchanges=exchanges,
             grants=GivenGrants(given, grants),
             anybody={name: _anybody(name, settings) for name in upstreams},
             audit=audit,
@@ -175,6 +196,7 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
             process=process,
             binary=path,
             tally=tally,
+            gauges=gauges,
             in_force=reload.in_force,
         )
 

@@ -34,7 +34,10 @@ _DOUBTFUL = "an error that may be due to the client's cancellation, or to anothe
 
 
 class Exchange:
-    """The conversation of one server's clients with it. `warn` is told, in one line, of what went wrong behind it."""
+    """The conversation of one server's clients with it. `warn` is told, in one line, of what went wrong behind it.
+
+    Units: `took` is told how long the server took for each call, in seconds.
+    """
 
     def __init__(
         self,
@@ -48,7 +51,9 @@ class Exchange:
         warn: Callable[[SidecarError], None],
         notices: Notices | None = None,
         rounds: Rounds | None = None,
+        took: Callable[[float], None] = lambda _: None,
     ) -> None:
+        self._took = took
         self._notices = notices
         self._rounds = rounds
         self._upstream = upstream
@@ -59,6 +64,11 @@ class Exchange:
         self._clock = clock
         self._warn = warn
         self._in_flight = InFlight()
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests wait for the server's answer."""
+        return len(self._in_flight)
 
     async def handle(
         self, raw: bytes, caller: Caller, headers: Mapping[bytes, list[bytes]] | None, forwarded: Headers = ()
@@ -124,6 +134,7 @@ class Exchange:
         to = Addressee(turn.caller, call.modern, call.id_raw)
         outgoing = Outgoing(raw, TOOLS_CALL, call.id, forwarded, turn.caller.session, call.modern)
         turn.flight = self._in_flight.begin(turn.caller.grant.id, turn.caller.session, call.id)
+        turn.forwarded = perf_counter()
         try:
             reply = await self._upstream.send(outgoing)
         except UpstreamError as error:
@@ -244,6 +255,7 @@ class Exchange:
 
     async def _finish(self, turn: UnderWay, verdict: Verdict, how: str, cause: str = "") -> None:
         """Gives back what a call took that surely did not run, and writes its record."""
+        self._took(perf_counter() - turn.forwarded)
         assert turn.flight is not None
         self._in_flight.end(turn.flight, answered=how != "unknown")
         if turn.flight.doubtful and how != "unreachable" and how in _NOT_RUN:

@@ -66,7 +66,10 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Judgement:
-    """The three questions before a call is forwarded, in order. `took` is told how long each decision took, in s."""
+    """The three questions before a call is forwarded, in order.
+
+    Units: `took` and `reserved` are told how long each decision, and each reservation, took, in seconds.
+    """
 
     def __init__(
         self,
@@ -75,9 +78,11 @@ class Judgement:
         approvals: Approvals,
         *,
         took: Callable[[float], None] = lambda _: None,
+        reserved: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._decisions = decisions
         self._took = took
+        self._reserved = reserved
         self._counters = counters
         self._approvals = approvals
 
@@ -181,7 +186,9 @@ class Judgement:
             return Verdict(decision)
         grant = caller.grant
         asked = claims(decision.limits, grant.server, grant.id, caller.session, now)
+        began = perf_counter()
         taken = await self._counters.reserve(asked)
+        self._reserved(perf_counter() - began)
         if isinstance(taken, Refused):
             limit = decision.limits[taken.index]
             denied = Decision("deny", limit.rule, limit.message, decision.revision, [])

@@ -25,6 +25,7 @@ class UnderWay(msgspec.Struct):
     tool: str = ""
     argument_keys: tuple[str, ...] = ()
     flight: Flight | None = None
+    forwarded: float = 0.0
 
 
 class Recorder:

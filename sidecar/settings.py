@@ -16,7 +16,7 @@ from pydantic import Field, StringConstraints, field_validator
 from sidecar.errors import SettingsError
 from sidecar.settings_auth import Credentials, OAuth
 from sidecar.settings_serving import Drain, Tls
-from sidecar.settings_values import Id, Located, Model, Name, Secret, Text, Variable, Word, is_loopback
+from sidecar.settings_values import Id, Located, Model, Name, Secret, Text, Variable, Word, host_and_port, is_loopback
 
 DEFAULT_APPROVAL_MAP = ("Requires human approval.",)
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -185,6 +185,16 @@ class Settings(Model):
 
     listen_host: Word = Field(default="127.0.0.1", description="The address to listen on.")
     listen_port: int = Field(default=8700, ge=0, le=65535, description="The port to listen on; 0 takes any free one.")
+    admin_listen: str | None = Field(
+        default=None,
+        description="HOST:PORT of a second address, for `/livez`, `/readyz`, `/startupz` and `/metrics` only, in plain "
+        "HTTP. Without it, `/readyz` and `/metrics` are where MCP is.",
+    )
+    metrics_token: Secret | None = Field(
+        default=None,
+        description="The token that `/metrics` asks for, as `{env: NAME}` or `{file: PATH}`. Without it, anybody who "
+        "reaches `admin_listen` may read them, and elsewhere the operator only.",
+    )
     tls: Tls | None = Field(default=None, description="See `tls` below; without it, plain HTTP is spoken.")
     drain: Drain = Drain()
     state: Located = Field(
@@ -218,6 +228,13 @@ class Settings(Model):
     )
     opa: Opa = Opa()
     children: Children = Children()
+
+    @field_validator("admin_listen")
+    @classmethod
+    def _address(cls, text: str | None) -> str | None:
+        if text is not None:
+            host_and_port(text)
+        return text
 
     @field_validator("allowed_origins")
     @classmethod

@@ -36,7 +36,7 @@ _PARTS: dict[str, type[BaseModel]] = {
 ENVIRONMENT = {
     f"REGATE_{name.upper()}": name
     for name in Settings.model_fields
-    if not name.startswith("allowed_") and name not in (*NAMED, *_PARTS)
+    if not name.startswith("allowed_") and name not in (*NAMED, *_PARTS, "metrics_token")
 }
 """Variables that take the place of a setting in the file."""
 

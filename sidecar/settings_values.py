@@ -31,6 +31,18 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def host_and_port(text: str) -> tuple[str, int]:
+    """The host and port of HOST:PORT. Raises: ValueError."""
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError("an IPv6 address goes into brackets, as in [::1]:8700")
+    if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise ValueError("must be HOST:PORT, such as 127.0.0.1:8700")
+    return host, int(port)
+
+
 class Model(BaseModel):
     """A mapping that says what may be in it, and whose mistakes are told without what was given."""
 

@@ -11,6 +11,7 @@ from sidecar.upstream import tokens
 from sidecar.upstream.credentials import Credential, Credentialed
 from sidecar.upstream.either import EitherUpstream
 from sidecar.upstream.http import HttpUpstream
+from sidecar.upstream.sessions import SessionUpstream
 from sidecar.upstream.sse import SseUpstream
 from sidecar.upstream.stdio import StdioUpstream
 
@@ -33,6 +34,15 @@ def made_upstream(
         sole_client=sole_client,
         withhold=secret_variables(settings),
     )
+
+
+def conversations(upstream: Upstream) -> int:
+    """How many conversations the gateway has open with a server by itself: processes, or streams."""
+    if isinstance(upstream, Credentialed):
+        return conversations(upstream.upstream)
+    if isinstance(upstream, EitherUpstream):
+        return conversations(upstream.older)
+    return upstream.conversations if isinstance(upstream, SessionUpstream) else 0
 
 
 def _by_url(name: str, url: str, server: Server, settings: Settings, warn: Callable[[SidecarError], None]) -> Upstream:

@@ -1,31 +1,35 @@
 """A gateway that runs: the engine, and the transport that its clients come by. Decides nothing itself."""
 
+import asyncio
 import gc
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+import socket
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from sidecar import __version__, health, statedir
+from sidecar import reports, statedir
 from sidecar.bearers import accepted
 from sidecar.core.query import Asker
 from sidecar.downstream import listener, standard, stdio
+from sidecar.downstream.admin import Admin
 from sidecar.downstream.certificates import Certificates
+from sidecar.downstream.connection import Connection
 from sidecar.downstream.guard import Guard
 from sidecar.downstream.http import Gateway
 from sidecar.downstream.leaving import Leaving
-from sidecar.downstream.pages import Pages
 from sidecar.downstream.sessions import Sessions
 from sidecar.engine import Engine, SystemClock, engine, session_key, warn
+from sidecar.errors import SettingsError
 from sidecar.exchange import Exchange
 from sidecar.judgement import Caller
 from sidecar.ports import Bearers, Grant, Reply
 from sidecar.settings import Settings
+from sidecar.settings_values import host_and_port
 
 _GRACE_S = 3
 _NEW_OBJECTS = 10_000
-_SILENT = "it did not list its tools when the gateway started"
 
 
 Tools = Mapping[str, list[str] | None]
@@ -35,11 +39,13 @@ Tools = Mapping[str, list[str] | None]
 class Ready:
     """A gateway that serves: `base` is its address, `url` the endpoint of its one server (or `base`, of several).
 
+    `operator_url` is where the pages for the operator are.
     `tools` says for each server what policy does with each tool, in a line; None while the server does not answer.
     """
 
     url: str
     base: str
+    operator_url: str
     pid: int
     tools: Mapping[str, list[tuple[str, str]] | None]
 
@@ -50,12 +56,10 @@ async def run_http(settings: Settings, *, ready: Callable[[Ready], None], leavin
     Raises: SidecarError, translator.PolicyRejected, OSError (cannot listen).
     """
     started = datetime.now(UTC)
-    listening = listener.bind(settings.listen_host, settings.listen_port)
-    with listening:
+    with listener.bind(settings.listen_host, settings.listen_port) as listening:
         tls = None if settings.tls is None else Certificates(*settings.tls.files, warn)
-        async with engine(settings) as parts:
-            host, port = listening.getsockname()[:2]
-            base = f"{'http' if tls is None else 'https'}://{f'[{host}]' if ':' in host else host}:{port}"
+        base = _url(listening, "http" if tls is None else "https")
+        async with _administered(settings) as (admin, admin_url), engine(settings) as parts:
             doors = {f"/mcp/{name}": (name, exchange) for name, exchange in parts.exchanges.items()}
             url = base
             if len(parts.exchanges) == 1:
@@ -63,14 +67,16 @@ async def run_http(settings: Settings, *, ready: Callable[[Ready], None], leavin
                 doors["/mcp"] = (name, exchange)
                 url = f"{base}/mcp"
             tools = {name: await probing for name, probing in parts.probes.items()}
-            operator = statedir.operator_token(settings.state)
             servers = {path: name for path, (name, _) in doors.items()}
             async with accepted(settings.oauth if settings.auth else None, servers, base, warn) as tokens:
+                connections: set[Connection] = set()
+                front = reports.Front(base, started, tools, tokens.resources.documents(), leaving, tls, connections)
+                pages = reports.pages(settings, parts, front, statedir.operator_token(settings.state))
                 gateway = Gateway(
                     doors,
                     _guard(settings, parts, tokens.bearers),
                     Sessions(session_key(settings.state)),
-                    _pages(settings, parts, tools, base, started, operator, tokens.resources.documents(), leaving, tls),
+                    pages,
                     parts.audit,
                     SystemClock(),
                     warn=warn,
@@ -79,9 +85,44 @@ async def run_http(settings: Settings, *, ready: Callable[[Ready], None], leavin
 
                 def greet() -> None:
                     _settle()
-                    ready(Ready(url, base, os.getpid(), _lines(parts, tools, settings.auth)))
+                    admin.pages = pages
+                    ready(Ready(url, base, admin_url or base, os.getpid(), _lines(parts, tools, settings.auth)))
 
-                await listener.serve(gateway, listening, greet, grace_s=_GRACE_S, leaving=leaving, tls=tls)
+                await listener.serve(
+                    gateway, listening, greet, grace_s=_GRACE_S, leaving=leaving, tls=tls, connections=connections
+                )
+                admin.pages, admin.stage = None, "stopping"
+
+
+@asynccontextmanager
+async def _administered(settings: Settings) -> AsyncGenerator[tuple[Admin, str], None]:
+    """The pages at an address of their own, and its URL, from before the start to behind the end; "" if there is none.
+
+    Raises: SettingsError (cannot listen there).
+    """
+    admin = Admin(settings.hosts)
+    if settings.admin_listen is None:
+        yield admin, ""
+        return
+    host, port = host_and_port(settings.admin_listen)
+    try:
+        listening = listener.bind(host, port)
+    except OSError as error:
+        reason = (error.strerror or "failed").lower()
+        raise SettingsError(f"admin_listen: cannot listen on {settings.admin_listen}: {reason}") from error
+    with listening:
+        url = _url(listening, "http")
+        serving = asyncio.create_task(listener.serve(admin, listening, lambda: None, grace_s=0))
+        try:
+            yield admin, url
+        finally:
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+
+
+def _url(listening: socket.socket, scheme: str) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 async def run_stdio(settings: Settings) -> None:
@@ -118,64 +159,6 @@ def _guard(settings: Settings, parts: Engine, bearers: Bearers | None) -> Guard:
         body_limit_bytes=settings.body_limit_bytes,
         bearers=bearers,
     )
-
-
-def _pages(
-    settings: Settings,
-    parts: Engine,
-    tools: Tools,
-    url: str,
-    started: datetime,
-    operator_token: str,
-    documents: Mapping[str, bytes],
-    leaving: Leaving,
-    tls: Certificates | None,
-) -> Pages:
-    async def ready() -> tuple[bool, Mapping[str, Any]]:
-        state = await examined()
-        return state.ready, state.document()
-
-    async def examined() -> health.Health:
-        state: health.Health = await parts.health()
-        return replace(state, stopping=leaving.has_begun)
-
-    async def status() -> tuple[bool, Mapping[str, Any]]:
-        about = health.About(
-            version=__version__,
-            pid=os.getpid(),
-            url=url,
-            started=started,
-            state=str(settings.state.absolute()),
-            opa_binary=str(parts.binary),
-            opa_restarts=parts.process.restarts,
-            tls=None if tls is None else health.Tls(tls.expires_at, tls.problem),
-        )
-        servers = [
-            health.ServerState(
-                name, "http" if server.url is not None else "stdio", "" if tools[name] is not None else _SILENT
-            )
-            for name, server in settings.servers.items()
-        ]
-        state = await examined()
-        return state.ready, health.status(state, about, servers, parts.tally.document(), datetime.now(UTC))
-
-    def policy(id_: str) -> Mapping[str, Any] | None:
-        known = parts.in_force(id_)
-        if known is None:
-            return None
-        revision, document = known
-        return {
-            "version": __version__,
-            "id": id_,
-            "revision": revision,
-            "approval_map": settings.policies[id_].approval_map,
-            "document": document.decode(),
-            "grants": [
-                {"id": name, "server": grant.server} for name, grant in settings.grants.items() if grant.policy == id_
-            ],
-        }
-
-    return Pages(ready, status, policy, operator_token.encode(), documents)
 
 
 def _lines(parts: Engine, tools: Tools, auth: bool) -> dict[str, list[tuple[str, str]] | None]:

@@ -22,6 +22,7 @@ WHERE fingerprint = ? AND state <> 'used' AND expires_ms > ? ORDER BY requested_
 """
 _PENDING = "SELECT id FROM approvals WHERE fingerprint = ? AND state = 'pending' AND expires_ms > ?"
 _COUNT = "SELECT count(*) FROM approvals WHERE grant_id = ? AND state = 'pending' AND expires_ms > ?"
+_WAITING = "SELECT count(*) FROM approvals WHERE state = 'pending' AND expires_ms > ?"
 _OPEN = """
 INSERT INTO approvals (id, fingerprint, server, grant_id, tool, argument_keys, rule, message, policy, revision, ttl_s,
 state, requested_ms, expires_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, ?)
@@ -115,6 +116,11 @@ class SqliteApprovals:
         """What waits for an answer, or everything kept, oldest first. Raises: StoreError."""
         at = _ms(now)
         return [_approval(row, at) for row in self._database.read(_LIST, (not pending_only, at))]
+
+    def pending(self, now: datetime) -> int:
+        """How many calls wait for an answer. Raises: StoreError."""
+        ((count,),) = self._database.read(_WAITING, (_ms(now),))
+        return int(count)
 
     def approve(self, approval_id: str, by: str, now: datetime) -> Verdict:
         """Lets one identical call through. Raises: StoreError."""

@@ -91,6 +91,11 @@ class SqliteAudit:
         """False while records cannot be written, or too many wait."""
         return not self._retry_s and not self._closed and len(self._queue) < self._max_queued
 
+    @property
+    def queued(self) -> int:
+        """How many records are not written yet."""
+        return len(self._queue)
+
     async def close(self) -> None:
         """Writes what is queued, hands over what cannot be written, and closes the database."""
         self._closed = True

@@ -39,7 +39,7 @@ def serve_http(settings: "Settings", token: str | None, greet: Callable[["Ready"
     with contextlib.ExitStack() as stack:
 
         def ready(served: "Ready") -> None:
-            stack.enter_context(statedir.announced(settings.state, statedir.Gateway(served.base, served.pid)))
+            stack.enter_context(statedir.announced(settings.state, statedir.Gateway(served.operator_url, served.pid)))
             if settings.ready_file is not None:
                 stack.enter_context(_ready_file(settings.ready_file, served, token))
             with contextlib.suppress(OSError):

@@ -46,6 +46,10 @@ ReadyFileOption = Annotated[
         help="Write url, token and pid to FILE once calls can be served.",
     ),
 ]
+AdminListenOption = Annotated[
+    str | None,
+    typer.Option("--admin-listen", metavar="HOST:PORT", help="Where to serve probes and metrics, apart from MCP."),
+]
 TlsCertOption = Annotated[
     Path | None,
     typer.Option("--tls-cert", metavar="FILE", dir_okay=False, help="Speak TLS with the certificate in this PEM file."),
@@ -96,6 +100,7 @@ def run(
     no_auth: NoAuthOption = False,
     tls_cert: TlsCertOption = None,
     tls_key: TlsKeyOption = None,
+    admin_listen: AdminListenOption = None,
     name: NameOption = None,
     env: EnvOption = None,
     header: HeaderOption = None,
@@ -125,7 +130,8 @@ def run(
         policed_methods,
         hidden_calls,
     )
-    settings = single.settings("run", [*_overrides(listen, None, ready_file, no_auth), *_tls(tls_cert, tls_key)])
+    more = _more(tls_cert, tls_key, admin_listen)
+    settings = single.settings("run", [*_overrides(listen, None, ready_file, no_auth), *more])
     if single.command:
         command_line(single.command)
     token = statedir.kept_token(statedir.run_token_file(settings.state, single.server)) if settings.auth else None
@@ -146,6 +152,7 @@ def serve(
     no_auth: NoAuthOption = False,
     tls_cert: TlsCertOption = None,
     tls_key: TlsKeyOption = None,
+    admin_listen: AdminListenOption = None,
 ) -> None:
     """Govern the MCP servers of a settings file, over HTTP.
 
@@ -154,7 +161,7 @@ def serve(
     from sidecar.cli.gateway import serve_http
     from sidecar.settings_file import load
 
-    settings = load(config, [*_overrides(listen, state, ready_file, no_auth), *_tls(tls_cert, tls_key)])
+    settings = load(config, [*_overrides(listen, state, ready_file, no_auth), *_more(tls_cert, tls_key, admin_listen)])
     _require_a_grant(settings)
 
     def greet(served: "Ready") -> None:
@@ -180,14 +187,12 @@ def _require_a_grant(settings: "Settings") -> None:
 
 def listen_address(text: str) -> tuple[str, int]:
     """The host and port of HOST:PORT. Raises: Usage."""
-    host, colon, port = text.rpartition(":")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        refuse("--listen: an IPv6 address goes into brackets, as in [::1]:8700")
-    if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
-        refuse("--listen: must be HOST:PORT, such as 127.0.0.1:8700")
-    return host, int(port)
+    from sidecar.settings_values import host_and_port
+
+    try:
+        return host_and_port(text)
+    except ValueError as error:
+        refuse(f"--listen: {error}")
 
 
 def _overrides(listen: str | None, state: Path | None, ready_file: Path | None, no_auth: bool) -> "Iterator[Override]":
@@ -204,9 +209,11 @@ def _overrides(listen: str | None, state: Path | None, ready_file: Path | None, 
         yield Override("auth", False, "--no-auth")
 
 
-def _tls(cert: Path | None, key: Path | None) -> "Iterator[Override]":
+def _more(cert: Path | None, key: Path | None, admin_listen: str | None) -> "Iterator[Override]":
     from sidecar.settings_file import Override
 
+    if admin_listen is not None:
+        yield Override("admin_listen", admin_listen, "--admin-listen")
     if (cert is None) != (key is None):
         refuse("--tls-cert and --tls-key go together")
     if cert is not None and key is not None:

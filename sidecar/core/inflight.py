@@ -36,6 +36,9 @@ class InFlight:
         self._unanswered: OrderedDict[_Key, None] = OrderedDict()
         self._meddling: Counter[str] = Counter()
 
+    def __len__(self) -> int:
+        return sum(map(len, self._flights.values()))
+
     def begin(self, grant: str, session: str | None, request_id: str | int) -> Flight:
         """A request that is about to be forwarded."""
         key = None if session is None else (grant, session, hash((type(request_id), request_id)))

@@ -54,7 +54,7 @@ class Guard:
     def place(self, headers: RequestHeaders) -> None:
         """Host and Origin are ours (DNS rebinding, foreign pages). Raises: RequestRefused (421, 403)."""
         host = headers.get(b"host", _NO_HEADER)
-        if len(host) != 1 or not ("*" in self.hosts or _short(_name, host[0]) in self.hosts):
+        if len(host) != 1 or not ("*" in self.hosts or _short(host_name, host[0]) in self.hosts):
             raise RequestRefused(421, "This Host is not served here; add it to allowed_hosts.")
         for origin in headers.get(b"origin", _NO_HEADER):
             if origin.decode("latin-1") not in self.origins and not self._is_own(origin, host[0]):
@@ -122,7 +122,7 @@ def _short(read: "_lru_cache_wrapper[T]", value: bytes) -> T:
 
 
 @lru_cache(maxsize=256)
-def _name(host: bytes) -> str:
+def host_name(host: bytes) -> str:
     """The host without its port."""
     name = host.decode("latin-1").lower()
     if name.startswith("["):

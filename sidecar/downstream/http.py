@@ -119,8 +119,7 @@ class Gateway:
         return status, headers, denial.error(b"null", -32600, str(error))
 
     async def _page(self, head: Head, _body: bytes, writer: Writer) -> None:
-        status, page = await self._pages.page(head.path, head.headers)
-        await writer.write(status, [_JSON], page)
+        await writer.write(*await self._pages.answer(head.path, head.headers))
 
     async def _post(self, exchange: Exchange, caller: Caller, head: Head, body: bytes, writer: Writer) -> None:
         await self._send(await exchange.handle(body, caller, head.headers, head.forwarded or ()), caller, writer)

@@ -1,4 +1,4 @@
-"""The gateway's own pages: health for anybody, status for the operator. JSON only."""
+"""The gateway's own pages: health for anybody, status for the operator, metrics for whoever may. No MCP."""
 
 import hmac
 import json
@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sidecar.downstream.guard import RequestHeaders
+from sidecar.downstream.request import Whole
 
 Document = Callable[[], Awaitable[tuple[bool, Mapping[str, Any]]]]
 Policy = Callable[[str], Mapping[str, Any] | None]
+Metrics = Callable[[], Awaitable[bytes]]
 _POLICIES = "/policies/"
+_JSON = (b"content-type", b"application/json")
+_TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,8 @@ class Pages:
     """`/healthz` (the process answers), `/readyz` (calls can be served); for the operator `/status`, `/policies/<id>`.
 
     A document is (fine or not, its members); not fine is status 503. `policy` tells what is in force under an id.
-    `documents` are for anybody, by their path.
+    `documents` are for anybody, by their path. `metrics` are for the operator and who has `metrics_token`; where that
+    is None, for anybody at an address that is private.
     """
 
     ready: Document
@@ -26,6 +31,15 @@ class Pages:
     policy: Policy
     operator_token: bytes
     documents: Mapping[str, bytes] = field(default_factory=dict)
+    metrics: Metrics | None = None
+    metrics_token: bytes | None = None
+
+    async def answer(self, path: str, headers: RequestHeaders, *, is_private: bool = False) -> Whole:
+        """The whole answer to one GET of a path that is no server's endpoint."""
+        if path == "/metrics" and self.metrics is not None and self._may_measure(headers, is_private):
+            return 200, [_TEXT], await self.metrics()
+        status, body = await self.page(path, headers)
+        return status, [_JSON], body
 
     async def page(self, path: str, headers: RequestHeaders) -> tuple[int, bytes]:
         """The status and body for one GET of a path that is no server's endpoint."""
@@ -45,9 +59,18 @@ class Pages:
             return 200, self.documents[path]
         return 404, _json({"error": "Nothing is served here. MCP servers are at /mcp or /mcp/<server>."})
 
+    def _may_measure(self, headers: RequestHeaders, is_private: bool) -> bool:
+        if self.metrics_token is None:
+            return is_private or self._is_operator(headers)
+        return _bears(headers, self.metrics_token) or self._is_operator(headers)
+
     def _is_operator(self, headers: RequestHeaders) -> bool:
-        given = headers.get(b"authorization", [b""])[0]
-        return hmac.compare_digest(given, b"Bearer " + self.operator_token)
+        return _bears(headers, self.operator_token)
+
+
+def _bears(headers: RequestHeaders, token: bytes) -> bool:
+    given = headers.get(b"authorization", [b""])[0]
+    return hmac.compare_digest(given, b"Bearer " + token)
 
 
 def _json(members: Mapping[str, Any]) -> bytes:

@@ -127,6 +127,11 @@ class Credentialed:
         """As the upstream's."""
         return await self._shown(lambda: self._upstream.end(headers, session))
 
+    @property
+    def upstream(self) -> Upstream:
+        """The one behind it."""
+        return self._upstream
+
     async def close(self) -> None:
         """Stops renewing, and closes the upstream."""
         if self._keeping is not None:

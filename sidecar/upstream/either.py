@@ -32,6 +32,11 @@ class EitherUpstream:
         """As the chosen one's. Raises: UpstreamError."""
         return await self._chosen.end(headers, session)
 
+    @property
+    def older(self) -> Upstream:
+        """The one that is tried second."""
+        return self._older
+
     async def close(self) -> None:
         """Closes both."""
         await self._newer.close()

@@ -105,6 +105,11 @@ class SessionUpstream:
         if session is not None:
             self._later(session.close())
 
+    @property
+    def conversations(self) -> int:
+        """How many are open."""
+        return len(self._conversations())
+
     def _conversations(self) -> Sequence[Conversation]:
         """All that may be idle."""
         return list(self._sessions.values())

@@ -76,3 +76,14 @@ def test_grant_token_that_is_weak_is_refused(token: str) -> None:
     with pytest.raises(SettingsError, match="too weak") as raised:
         TokenGrant(server="a", policy="p", token_env="T").token({"T": token})
     assert token not in str(raised.value)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:8701", "[::]:0", "localhost:9"])
+def test_admin_listen_is_an_address(address: str) -> None:
+    assert Settings(servers={"a": Server(url="http://h")}, admin_listen=address).admin_listen == address
+
+
+@pytest.mark.parametrize("address", ["8701", ":8701", "::1:8701", "h:x", "h:70000", ""])
+def test_admin_listen_that_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(ValidationError, match="admin_listen"):
+        Settings(servers={"a": Server(url="http://h")}, admin_listen=address)

@@ -8,8 +8,6 @@ import pytest
 import structlog
 
 from sidecar import telemetry
-from sidecar.core.record import AuditRecord
-from sidecar.telemetry import Tally, kind
 
 
 class Terminal(io.StringIO):
@@ -26,10 +24,6 @@ class Gone(io.StringIO):
 def _restored() -> Iterator[None]:
     yield
     structlog.reset_defaults()
-
-
-def _record(outcome: str, rule: str = "", result: str = "") -> AuditRecord:
-    return AuditRecord("", "s", "g", "tools/call", "t", (), "p", "r", outcome, rule, "", result)
 
 
 def test_log_to_a_pipe_is_json_lines() -> None:
@@ -72,49 +66,3 @@ def test_log_whose_reader_left_raises_nothing() -> None:
 def test_configure_in_a_fresh_process_loads_no_rich() -> None:
     program = "import sys; from sidecar import telemetry; telemetry.configure(); sys.exit('rich' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
-
-
-@pytest.mark.parametrize(
-    ("outcome", "rule", "expected"),
-    [
-        ("deny", "(hidden)", "hidden"),
-        ("deny", "(default deny)", "default deny"),
-        ("deny", "(unavailable)", "unavailable"),
-        ("deny", "/tools/pay/deny_if/args.amount-gt", "deny_if"),
-        ("deny", "/tools/a~1b/require/args.x-exists", "require"),
-        ("deny", "/all_tools/limits/calls-per-minute", "limits"),
-        ("approval_required", "/tools/pay/require_approval/always", "approval required"),
-        ("deny", "/tools/pay", "unavailable"),
-        ("deny", "", "unavailable"),
-    ],
-)
-def test_kind_of_a_denial_comes_from_its_rule(outcome: str, rule: str, expected: str) -> None:
-    assert kind(outcome, rule) == expected
-
-
-def test_tally_counts_by_outcome_and_kind() -> None:
-    tally = Tally()
-    for record in (
-        _record("allow", result="result"),
-        _record("allow", result="unreachable"),
-        _record("deny", "(hidden)"),
-        _record("deny", "/tools/a/limits/x"),
-        _record("deny", "/all_tools/limits/y"),
-        _record("refused"),
-    ):
-        tally.count(record)
-    tally.took(0.001)
-    tally.took(0.003)
-    assert tally.document() == {
-        "allowed": 2,
-        "denied": 3,
-        "denied_by": {"hidden": 1, "limits": 2},
-        "refused": 1,
-        "upstream_failures": 1,
-        "decisions": 2,
-        "decision_ms": {"mean": 2.0, "max": 3.0},
-    }
-
-
-def test_tally_of_nothing_is_zeros() -> None:
-    assert Tally().document()["decision_ms"] == {"mean": 0.0, "max": 0.0}

@@ -8,7 +8,7 @@ from sidecar.errors import SettingsError, SidecarError
 from sidecar.ports import Outgoing
 from sidecar.settings import Settings
 from sidecar.upstream.stdio import StdioUpstream
-from sidecar.upstreams import made_upstream, secret_variables
+from sidecar.upstreams import conversations, made_upstream, secret_variables
 from tests.authorization import CLIENT, GuardedServer, authorization_server, guarded_server
 
 PING = Outgoing(b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}', "ping", 1, ((b"authorization", b"Bearer client"),))
@@ -85,3 +85,16 @@ async def test_upstream_command_gets_none_of_our_secrets() -> None:
     made = made_upstream("c", settings.servers["c"], settings, lambda _: None, sole_client=True)
     assert isinstance(made, StdioUpstream)
     await made.close()
+
+
+async def test_conversations_are_counted_behind_whatever_wraps_them() -> None:
+    for server in (
+        {"url": "http://127.0.0.1:9/mcp"},
+        {"url": "http://127.0.0.1:9/mcp", "transport": "http"},
+        {"url": "http://127.0.0.1:9/sse", "transport": "sse", "credentials": {"file": "token"}},
+        {"command": ["true"]},
+    ):
+        settings = Settings.model_validate({"servers": {"a": server}})
+        upstream = made_upstream("a", settings.servers["a"], settings, lambda _: None, sole_client=False)
+        assert conversations(upstream) == 0
+        await upstream.close()

@@ -61,6 +61,15 @@ async def test_list_pending_what_a_person_needs(approvals: SqliteApprovals) -> N
     ]
 
 
+async def test_pending_counts_what_can_be_answered(approvals: SqliteApprovals) -> None:
+    assert approvals.pending(NOW) == 0
+    opened = await approvals.open(request(), NOW)
+    assert approvals.pending(after(1)) == 1
+    assert approvals.pending(after(300)) == 0
+    approvals.approve(opened, "me", after(2))
+    assert approvals.pending(after(3)) == 0
+
+
 async def test_list_pending_only_what_can_be_answered(approvals: SqliteApprovals) -> None:
     lapsed = await approvals.open(request("f1", ttl_s=10), NOW)
     approved = await approvals.open(request("f2"), after(1))

@@ -74,9 +74,11 @@ async def test_append_locked_unhealthy_then_all_written(
     audit.append(record(0))
     await until(lambda: not audit.healthy)
     audit.append(record(1))
+    assert audit.queued == 2
     held.close()
     await until(lambda: audit.healthy)
     await until(lambda: len(written(tmp_path)) == 2)
+    await until(lambda: audit.queued == 0)
     assert written(tmp_path) == [record(0), record(1)]
     assert dropped == []
 

@@ -28,6 +28,7 @@ class Served:
 
     url: str = "http://127.0.0.1:9/mcp"
     base: str = "http://127.0.0.1:9"
+    operator_url: str = "http://127.0.0.1:9"
     pid: int = field(default_factory=os.getpid)
     tools: dict[str, Any] = field(default_factory=dict)
 

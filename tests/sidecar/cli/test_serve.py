@@ -27,6 +27,7 @@ class Served:
 
     url: str = "http://127.0.0.1:8700/mcp"
     base: str = "http://127.0.0.1:8700"
+    operator_url: str = "http://127.0.0.1:8700"
     pid: int = 7
     tools: dict[str, Any] = field(default_factory=lambda: {"git": [("git_log", "allowed"), ("git_reset", "hidden")]})
 

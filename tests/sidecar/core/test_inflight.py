@@ -56,3 +56,13 @@ def test_oldest_unanswered_ids_are_forgotten(monkeypatch) -> None:
     for number in range(3):
         flying.end(flying.begin("g", "s", number), answered=False)
     assert [flying.begin("g", "s", number).doubtful for number in range(3)] == [False, True, True]
+
+
+def test_length_is_how_many_wait() -> None:
+    flying = InFlight()
+    first = flying.begin("g", "s", 1)
+    flying.begin("g", None, 1)
+    flying.begin("h", "s", 2)
+    assert len(flying) == 3
+    flying.end(first, answered=False)
+    assert len(flying) == 2

@@ -69,3 +69,39 @@ async def test_document_answers_anybody() -> None:
     told = Pages(plain.ready, plain.status, plain.policy, b"operator", {"/.well-known/x": b"{}"})
     assert await told.page("/.well-known/x", {}) == (200, b"{}")
     assert (await told.page("/.well-known/x/", {}))[0] == 404
+
+
+def measured(token: bytes | None) -> Pages:
+    plain = pages()
+
+    async def metrics() -> bytes:
+        return b"m"
+
+    return Pages(plain.ready, plain.status, plain.policy, b"operator", metrics=metrics, metrics_token=token)
+
+
+@pytest.mark.parametrize(
+    ("token", "given", "is_private", "status"),
+    [
+        (None, b"", True, 200),
+        (None, b"", False, 404),
+        (None, b"Bearer operator", False, 200),
+        (b"scrape", b"", True, 404),
+        (b"scrape", b"Bearer scrape", True, 200),
+        (b"scrape", b"Bearer scrape", False, 200),
+        (b"scrape", b"Bearer operator", False, 200),
+        (b"scrape", b"Bearer scrap", True, 404),
+    ],
+)
+async def test_metrics_answer_who_may_read_them(
+    token: bytes | None, given: bytes, is_private: bool, status: int
+) -> None:
+    headers = {b"authorization": [given]} if given else {}
+    answered, kind, body = await measured(token).answer("/metrics", headers, is_private=is_private)
+    assert answered == status
+    if status == 200:
+        assert (kind, body) == ([(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")], b"m")
+
+
+async def test_metrics_token_is_no_operators_token() -> None:
+    assert (await measured(b"scrape").answer("/status", {b"authorization": [b"Bearer scrape"]}))[0] == 404

@@ -10,7 +10,9 @@ async def test_sessions_are_told_apart_and_each_ends_alone(rogue: Callable[..., 
     client = rogue()
     first, second = await client.open(), await client.open()
     assert first != second
+    assert client.upstream.conversations == 2
     assert (await client.upstream.end((), first)).status == 204
+    assert client.upstream.conversations == 1
     assert (await client.call("pid", 2, first)).status == 404
     assert (await client.call("pid", 2, second)).status == 200
 
