@@ -7,25 +7,24 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 
+import msgspec
 from msgspec.structs import replace
 
-from sidecar.core import era, jsonrpc, listing, splice
+from sidecar.core import denial, era, jsonrpc, listing, splice
 from sidecar.core.ending import ending
 from sidecar.core.inventory import Inventory, mirrored
-from sidecar.errors import SidecarError, UpstreamError
+from sidecar.errors import Broken, SidecarError, UpstreamError
 from sidecar.ports import Event, Headers, Outgoing, Reply, Upstream
 from sidecar.upstream import following, journal
+from sidecar.upstream.handshake import POST, VERSION, Handshake
 
-_SESSION = b"mcp-session-id"
-_VERSION = b"mcp-protocol-version"
 _METHOD = b"mcp-method"
 _STREAM = (b"accept", b"text/event-stream")
-_POST: Headers = (
-    (b"content-type", b"application/json"),
-    (b"accept", b"application/json, text/event-stream"),
-    (b"user-agent", b"regate"),
-)
+_INITIALIZED = "notifications/initialized"
 _CANCELLED = "notifications/cancelled"
+_OF_THE_LOST = frozenset({None, _INITIALIZED, _CANCELLED})
+"""What means something in the session it was written for, or has been said in the new one."""
+
 _HEADER_MISMATCH = -32020
 _END_S = 2.0
 
@@ -40,86 +39,99 @@ class Spokesman:
         self._upstream = upstream
         self._inventory = inventory
         self._relearn = relearn
-        self._sessions: set[str] = set()
-        self._version: bytes | None = None
+        self._handshake = Handshake(upstream)
         self._modern: bytes | None = None
 
     async def send(self, message: Outgoing) -> Reply:
         """Forwards one message with the headers it needs. Raises: UpstreamError."""
         if message.modern and message.id is not None:
             return await self._send_modern(message)
-        if self._version is None and self._modern is not None and message.method is not None and message.id is None:
+        is_notice = message.method is not None and message.id is None
+        if is_notice and self._handshake.version is None and self._modern is not None:
             return await self._notify_modern(message, self._modern)
         return await self._send_legacy(message)
 
     async def listen(self, headers: Headers, session: str | None) -> Reply:
         """What the server says on its own, followed from one connection to the next. Raises: UpstreamError."""
-        reply = await self._stream(None, headers, session)
+        at = self._handshake.at_server(session)
+        reply = await self._stream(None, headers, at)
         if reply.status != 200 or reply.events is None:
             return reply
-        return replace(reply, events=following.news(reply.events, lambda place: self._stream(place, headers, session)))
+
+        async def again(place: bytes | None) -> Reply:
+            nonlocal at
+            if at != self._handshake.at_server(session):
+                at, place = self._handshake.at_server(session), None
+            resumed = await self._stream(place, headers, at)
+            if resumed.status == 404 and session is not None and await self._handshake.renew(session, at):
+                await resumed.drop()
+                at = self._handshake.at_server(session)
+                return await self._stream(None, headers, at)
+            return resumed
+
+        return replace(reply, events=following.news(reply.events, again))
 
     async def end(self, headers: Headers, session: str | None) -> Reply:
         """Ends a session. Raises: UpstreamError."""
-        self._sessions.discard(session or "")
-        return await self._upstream.end((*headers, *self._named()), session)
+        at = self._handshake.at_server(session)
+        self._handshake.forget(session)
+        return await self._upstream.end((*headers, *self._handshake.named), at)
 
     async def close(self) -> None:
         """Ends the sessions that are open, as a client should, and closes the upstream."""
-        for session in tuple(self._sessions):
+        for session in self._handshake.sessions:
             with suppress(UpstreamError, TimeoutError):
                 async with asyncio.timeout(_END_S):
                     await (await self.end((), session)).drop()
         await self._upstream.close()
 
     async def _send_legacy(self, message: Outgoing) -> Reply:
-        is_first = message.method == "initialize"
-        reply = await self._upstream.send(replace(message, headers=_POST if is_first else (*_POST, *self._named())))
-        request_id = message.id
-        if message.method is None or request_id is None:
+        if message.method == "initialize" and message.id is not None:
+            return self._handshake.begun(message, await self._upstream.send(replace(message, headers=POST)))
+        if message.method == _INITIALIZED:
+            self._handshake.concluded(message)
+        at = self._handshake.at_server(message.session)
+        reply = await self._posted(message, at)
+        if reply.status == 404 and message.session is not None and await self._handshake.renew(message.session, at):
+            await reply.drop()
+            if message.method in _OF_THE_LOST:
+                return Reply(202, body=b"")
+            at = self._handshake.at_server(message.session)
+            reply = await self._posted(message, at)
+        if reply.status == 404:
+            self._handshake.forget(message.session)
+        if message.method is None or message.id is None or reply.status != 200 or reply.events is None:
             return reply
-        if is_first:
-            return self._begun(reply, request_id)
-        if reply.status == 404 and message.session is not None:
-            self._sessions.discard(message.session)
-        if reply.status != 200 or reply.events is None:
-            return reply
-        session = message.session
-        return replace(
-            reply,
-            events=following.answer(
-                reply.events,
-                lambda place: self._stream(place, (), session),
-                lambda data: ending(data, request_id) is not None,
-            ),
-        )
+        return replace(reply, events=self._answered(reply.events, message.id, at))
 
-    def _begun(self, reply: Reply, request_id: str | int) -> Reply:
-        """The answer to `initialize`: it says which session and which revision there will be."""
-        self._sessions.update(value.decode("latin-1") for name, value in reply.headers if name == _SESSION)
-        if reply.body is not None:
-            self._agree(reply.body, request_id)
-        return reply if reply.events is None else replace(reply, events=self._agreeing(reply.events, request_id))
+    def _posted(self, message: Outgoing, at: str | None) -> Awaitable[Reply]:
+        return self._upstream.send(replace(message, headers=(*POST, *self._handshake.named), session=at))
 
-    async def _agreeing(
-        self, events: AsyncGenerator[Event, None], request_id: str | int
+    async def _answered(
+        self, events: AsyncGenerator[Event, None], request_id: str | int, at: str | None
     ) -> AsyncGenerator[Event, None]:
-        async with aclosing(events) as incoming:
-            async for event in incoming:
-                self._agree(event.data, request_id)
-                yield event
+        """A request's stream up to its answer, or to why there is none: one that may have run is not sent again."""
 
-    def _agree(self, data: bytes, request_id: str | int) -> None:
-        version = splice.scalar(splice.get(data, "result", "protocolVersion"))
-        if version in era.LEGACY and ending(data, request_id) == "result":
-            self._version = version.encode()
+        def is_answer(data: bytes) -> bool:
+            return ending(data, request_id) is not None
 
-    def _named(self) -> Headers:
-        return () if self._version is None else ((_VERSION, self._version),)
+        fault = "its stream ended."
+        followed = following.answer(events, lambda place: self._stream(place, (), at), is_answer)
+        try:
+            async with aclosing(followed) as incoming:
+                async for event in incoming:
+                    yield event
+                    if event.data and is_answer(event.data):
+                        return
+        except UpstreamError as error:
+            fault = str(error)
+        lost = Broken(f"The MCP server's answer is lost: {fault} The request may have run, so it was not sent again.")
+        data = denial.error(msgspec.json.encode(request_id), -32603, str(lost))
+        yield Event(data, fault=f"{lost.code}: {lost}")
 
-    async def _stream(self, place: bytes | None, headers: Headers, session: str | None) -> Reply:
+    async def _stream(self, place: bytes | None, headers: Headers, at: str | None) -> Reply:
         resumed = () if place is None else ((b"last-event-id", place),)
-        return await self._upstream.listen((*headers, _STREAM, *self._named(), *resumed), session)
+        return await self._upstream.listen((*headers, _STREAM, *self._handshake.named, *resumed), at)
 
     async def _send_modern(self, message: Outgoing) -> Reply:
         request = jsonrpc.parse(message.raw)
@@ -137,16 +149,16 @@ class Spokesman:
 
     def _labelled(self, message: Outgoing, request: jsonrpc.Request) -> Outgoing:
         headers = era.spoken(request, self._inventory)
-        self._modern = dict(headers)[_VERSION]
-        return replace(message, headers=(*_POST, *headers), session=None)
+        self._modern = dict(headers)[VERSION]
+        return replace(message, headers=(*POST, *headers), session=None)
 
     async def _notify_modern(self, message: Outgoing, version: bytes) -> Reply:
         """A notification. A cancellation stays here: over HTTP it is the end of the stream, which came before it."""
         method = message.method
         if method is None or method == _CANCELLED:
             return Reply(202, body=b"")
-        named = ((_VERSION, version), (_METHOD, era.encode(method).encode()))
-        return await self._upstream.send(replace(message, headers=(*_POST, *named), session=None))
+        named = ((VERSION, version), (_METHOD, era.encode(method).encode()))
+        return await self._upstream.send(replace(message, headers=(*POST, *named), session=None))
 
 
 def _is_mismatch(reply: Reply) -> bool:

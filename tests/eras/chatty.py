@@ -1,9 +1,10 @@
 """Runs tests/servers/chatty.py for tests, by each transport, and reads what it noted. Knows no gateway."""
 
+import asyncio
+import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,28 +21,45 @@ def serving(log: Path, kind: str) -> Iterator[list[str]]:
     if kind == "stdio":
         yield ["--", sys.executable, str(_SERVER), str(log)]
         return
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = subprocess.Popen([sys.executable, str(_SERVER), str(log), str(port), *(["sse"] if kind == "sse" else [])])
+    with socket.create_server(("127.0.0.1", 0)) as listening, running(log, listening, kind):
+        yield ["--upstream", url(listening, kind)]
+
+
+def url(listening: socket.socket, kind: str) -> str:
+    """Where the server answers on this socket."""
+    return f"http://127.0.0.1:{listening.getsockname()[1]}/{'sse' if kind == 'sse' else 'mcp'}"
+
+
+@contextmanager
+def running(log: Path, listening: socket.socket, kind: str) -> Iterator[None]:
+    """The server on a socket, which takes connections before and after it; another may be started on it then."""
+    command = [sys.executable, str(_SERVER), str(log), str(listening.fileno()), *(["sse"] if kind == "sse" else [])]
+    process = subprocess.Popen(command, pass_fds=[listening.fileno()])
     try:
-        _until_open(port, process)
-        yield ["--upstream", f"http://127.0.0.1:{port}/{'sse' if kind == 'sse' else 'mcp'}"]
+        yield
     finally:
         process.terminate()
         process.wait()
 
 
-def _until_open(port: int, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        assert process.poll() is None
-        with socket.socket() as trying:
-            if trying.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("the server did not start")
-
-
 def log(folder: Path) -> list[str]:
     path = folder / "log"
     return path.read_text().splitlines() if path.exists() else []
+
+
+async def noted(folder: Path, line: str) -> None:
+    """Waits until the server has noted this line. It rings a bell, a pipe beside its log, where somebody listens."""
+    bell = folder / "log.bell"
+    if not bell.exists():
+        os.mkfifo(bell)
+    heard = os.open(bell, os.O_RDWR | os.O_NONBLOCK)
+    rung = asyncio.Event()
+    asyncio.get_running_loop().add_reader(heard, lambda: (os.read(heard, 4096), rung.set()))
+    try:
+        async with asyncio.timeout(20):
+            while line not in log(folder):
+                await rung.wait()
+                rung.clear()
+    finally:
+        asyncio.get_running_loop().remove_reader(heard)
+        os.close(heard)

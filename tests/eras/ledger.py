@@ -516,7 +516,14 @@ LEDGER: dict[str, Requirement] = {
         _PAIRS
         + _in("sidecar/upstream/test_spokesman", "modern_call_carries_the_headers_that_mirror_it")
         + _in("sidecar/core/test_era", "spoken_headers_are_those_that_read_asks_for")
-        + _in("sidecar/upstream/test_following", "answer_is_followed_past_breaks_from_where_each_was"),
+        + _in("sidecar/upstream/test_following", "answer_is_followed_past_breaks_from_where_each_was")
+        + _in("sidecar/upstream/test_handshake", "renew_makes_the_clients_own_handshake_again")
+        + _in(
+            "sidecar/upstream/test_spokesman",
+            "session_that_the_server_lost_is_opened_again_and_what_it_did_not_run_is_sent_again",
+            "call_whose_answer_is_lost_is_told_and_not_sent_again",
+        )
+        + _in("eras/test_transports", "stdio_client_outlives_a_restart_of_its_server_and_no_call_runs_twice"),
     ),
     "G46": Requirement(
         "25 and 26 transports, stdio",

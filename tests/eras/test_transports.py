@@ -6,9 +6,10 @@ Source: mcp-gateway.md section 1, G17, G19–G25, G28, G40–G47.
 import asyncio
 import json
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
 from examples import gateway
-from tests.eras.chatty import TOOLS, log, serving
+from tests.eras.chatty import TOOLS, log, noted, running, serving, url
 
 ROOT = Path(gateway.__file__).parents[1]
 POLICY: dict[str, Any] = {
@@ -76,35 +77,38 @@ async def connected(
 ) -> AsyncIterator[Client]:
     """A client before the gateway before the server, by the transports of the pair."""
     near, far = pair.split("-")
+    with serving(folder / "log", far) as upstream:
+        async with before(upstream, near, mode, folder, heard, policy_of, *more) as client:
+            yield client
+
+
+@asynccontextmanager
+async def before(
+    upstream: list[str], near: str, mode: str, folder: Path, heard: Heard, policy_of: Any = POLICY, *more: str
+) -> AsyncIterator[Client]:
+    """A client before the gateway, by this transport, before a server as the command line names it."""
     policy = folder / "policy.json"
     policy.write_text(json.dumps(policy_of))
-    with serving(folder / "log", far) as upstream:
-        if near == "stdio":
-            options = ["--policy", str(policy), "--state", str(folder / "state"), "--name", "chatty", *more]
-            arguments = ["-m", "sidecar", "stdio", *options, *upstream]
-            parameters = StdioServerParameters(command=sys.executable, args=arguments, env={**os.environ}, cwd=ROOT)
-            async with heard.client(stdio_client(parameters), mode) as client:
-                yield client
-            return
-        with gateway.running(policy, ["--name", "chatty", *more, *upstream], folder / "gateway") as running:
-            headers = {"Authorization": f"Bearer {running.token}"}
-            async with (
-                httpx2.AsyncClient(headers=headers, timeout=30) as http,
-                heard.client(streamable_http_client(running.url, http_client=http), mode) as client,
-            ):
-                yield client
+    if near == "stdio":
+        options = ["--policy", str(policy), "--state", str(folder / "state"), "--name", "chatty", *more]
+        arguments = ["-m", "sidecar", "stdio", *options, *upstream]
+        parameters = StdioServerParameters(command=sys.executable, args=arguments, env={**os.environ}, cwd=ROOT)
+        async with heard.client(stdio_client(parameters), mode) as client:
+            yield client
+        return
+    with gateway.running(policy, ["--name", "chatty", *more, *upstream], folder / "gateway") as gate:
+        headers = {"Authorization": f"Bearer {gate.token}"}
+        async with (
+            httpx2.AsyncClient(headers=headers, timeout=30) as http,
+            heard.client(streamable_http_client(gate.url, http_client=http), mode) as client,
+        ):
+            yield client
 
 
 def text(result: Any) -> str:
     (content,) = result.content
     assert isinstance(content, types.TextContent)
     return content.text
-
-
-async def noted(folder: Path, line: str) -> None:
-    async with asyncio.timeout(20):
-        while line not in log(folder):  # noqa: ASYNC110 (a file that another process writes)
-            await asyncio.sleep(0.02)
 
 
 @pytest.fixture(autouse=True)
@@ -179,6 +183,23 @@ async def test_stdio_client_leaving_ends_its_session_upstream(tmp_path: Path) ->
         await client.call_tool("echo", {"text": "bye"})
     probing, ours = [line for line in log(tmp_path) if line.startswith("DELETE")]
     assert probing == ours == "DELETE -"
+
+
+async def test_stdio_client_outlives_a_restart_of_its_server_and_no_call_runs_twice(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, ExitStack() as servers:
+        upstream = ["--upstream", url(listening, "http")]
+        servers.enter_context(running(tmp_path / "log", listening, "http"))
+        async with before(upstream, "stdio", "legacy", tmp_path, Heard()) as client:
+            assert text(await client.call_tool("echo", {"text": "before"})) == "before"
+            lost = asyncio.create_task(client.call_tool("wait", {}))
+            await noted(tmp_path, "wait")
+            servers.close()
+            servers.enter_context(running(tmp_path / "log", listening, "http"))
+            with pytest.raises(MCPError, match="The request may have run, so it was not sent again"):
+                await lost
+            assert text(await client.call_tool("echo", {"text": "after"})) == "after"
+    called = [line for line in log(tmp_path) if line.split()[0] in ("echo", "wait")]
+    assert called == ["echo before", "wait", "echo after"]
 
 
 @pytest.mark.parametrize("pair", ["http-http", "http-stdio", "stdio-stdio", "stdio-http", "http-sse"])

@@ -1,12 +1,16 @@
 """An MCP server on the `mcp` SDK that does all a server may do beside answering.
 
-    chatty.py LOG (stdio) | LOG PORT (streamable HTTP at /mcp, resumable) | LOG PORT sse (HTTP+SSE at /sse)
+    chatty.py LOG (stdio) | LOG FD (streamable HTTP at /mcp, resumable) | LOG FD sse (HTTP+SSE at /sse)
 
-One line of LOG for each call that reached it, for each that was cancelled, and for each DELETE.
+FD is a socket that listens. One line of LOG for each call that reached it, for each that was cancelled, and for each
+DELETE; after each, a byte into the pipe LOG.bell, if somebody reads it.
 """
 
 import asyncio
+import os
+import socket
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +33,10 @@ server._lowlevel_server.create_initialization_options = options  # type: ignore[
 def note(text: str) -> None:
     with LOG.open("a", encoding="utf-8") as lines:
         lines.write(text + "\n")
+    with suppress(OSError):
+        bell = os.open(LOG.with_name(LOG.name + ".bell"), os.O_WRONLY | os.O_NONBLOCK)
+        os.write(bell, b"!")
+        os.close(bell)
 
 
 class Events(EventStore):
@@ -149,9 +157,8 @@ def main() -> None:
     app: ASGIApp = server.sse_app()
     if len(sys.argv) == 3:
         app = server.streamable_http_app(event_store=Events(), retry_interval=100)
-    uvicorn.run(
-        Recorded(app), host="127.0.0.1", port=int(sys.argv[2]), log_level="warning", timeout_graceful_shutdown=1
-    )
+    config = uvicorn.Config(Recorded(app), log_level="warning", timeout_graceful_shutdown=1)
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[2]))])
 
 
 if __name__ == "__main__":

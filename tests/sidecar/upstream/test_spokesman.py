@@ -126,7 +126,89 @@ async def test_session_that_the_server_has_ended_is_not_ended_again() -> None:
     await scene.say("initialize")
     assert (await scene.say("tools/list", session="s")).status == 404
     await scene.spokesman.close()
-    assert [what for what, _, _ in scene.server.got] == ["initialize", "tools/list"]
+    assert "DELETE" not in [what for what, _, _ in scene.server.got]
+
+
+LOST = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Session not found"}}'
+RESULT = b'{"jsonrpc":"2.0","id":1,"result":{}}'
+
+
+async def restarted(*answers: Reply) -> Scene:
+    """A scene whose session `s` the server has lost, and what it answers from then on."""
+    opened = body(begun(), (b"mcp-session-id", b"s")), Reply(202, body=b"")
+    scene = Scene(*opened, body(LOST, status=404), *answers)
+    await scene.say("initialize")
+    await scene.say("notifications/initialized", id=None, session="s")
+    scene.server.got.clear()
+    return scene
+
+
+async def test_session_that_the_server_lost_is_opened_again_and_what_it_did_not_run_is_sent_again() -> None:
+    reopened = streamed(begun(), (b"mcp-session-id", b"t")), Reply(202, body=b"")
+    scene = await restarted(*reopened, body(RESULT), body(RESULT))
+    for _ in range(2):
+        assert await read(await scene.say("tools/call", session="s")) == RESULT
+    await scene.spokesman.close()
+    assert [(what, session) for what, _, session in scene.server.got] == [
+        ("tools/call", "s"),
+        ("initialize", None),
+        ("notifications/initialized", "t"),
+        ("tools/call", "t"),
+        ("tools/call", "t"),
+        ("DELETE", "t"),
+    ]
+
+
+@pytest.mark.parametrize("method", [None, "notifications/cancelled"])
+async def test_message_about_what_went_with_the_lost_session_is_not_sent_again(method: str | None) -> None:
+    scene = await restarted(body(begun(), (b"mcp-session-id", b"t")))
+    assert (await scene.say(method, id=None, session="s")).status == 202
+    assert [what for what, _, _ in scene.server.got[1:]] == ["initialize", "notifications/initialized"]
+
+
+async def test_call_and_session_is_lost_over_and_over_is_told() -> None:
+    scene = await restarted(body(begun()), Reply(202, body=b""), body(LOST, status=404))
+    assert (await scene.say("tools/call", session="s")).status == 404
+    assert len(scene.server.got) == 4
+
+
+async def test_call_whose_answer_is_lost_is_told_and_not_sent_again() -> None:
+    async def breaks() -> AsyncGenerator[Event, None]:
+        yield Event(b"", b"retry: 1\n\n")
+        raise Broken("cut off.")
+
+    scene = Scene(body(begun(), (b"mcp-session-id", b"s")), Reply(200, events=breaks()))
+    await scene.say("initialize")
+    reply = await scene.say("tools/call", session="s")
+    assert reply.events is not None
+    *_, last = [event async for event in reply.events]
+    assert json.loads(last.data)["error"]["message"] == (
+        "The MCP server's answer is lost: cut off. The request may have run, so it was not sent again."
+    )
+    assert last.fault.startswith("upstream_broken: ")
+    assert [what for what, _, _ in scene.server.got] == ["initialize", "tools/call"]
+
+
+async def test_news_of_a_lost_session_go_on_in_the_new_one() -> None:
+    note = b'{"jsonrpc":"2.0","method":"notifications/x"}'
+
+    async def first() -> AsyncGenerator[Event, None]:
+        yield Event(note, b"retry: 1\nid: 9\ndata: %b\n\n" % note)
+
+    scene = Scene(
+        body(begun(), (b"mcp-session-id", b"s")),
+        Reply(200, events=first()),
+        body(LOST, status=404),
+        body(begun(), (b"mcp-session-id", b"t")),
+        streamed(note),
+        Reply(405, body=b""),
+    )
+    await scene.say("initialize")
+    reply = await scene.spokesman.listen((), "s")
+    assert reply.events is not None
+    assert [event.data async for event in reply.events] == [note, note]
+    asked = [(session, headers.get(b"last-event-id")) for what, headers, session in scene.server.got if what == "GET"]
+    assert asked[:3] == [("s", None), ("s", b"9"), ("t", None)]
 
 
 async def test_answer_that_agrees_on_no_known_revision_names_none() -> None:
