@@ -229,6 +229,16 @@ class StoreError(SidecarError):
     hint = "Check that the state directory exists, is writable and has free space."
 
 
+class StoreSilent(StoreError):
+    """No answer: what was asked may have been done."""
+
+
+class StoreUnfit(StoreError):
+    """A store that answers, but is not set up so that it could be trusted with what it is to keep."""
+
+    code = "store_unfit"
+
+
 class OpaMissing(SidecarError):
     """No OPA binary was found and none could be had."""
 

@@ -1,10 +1,12 @@
 """What every test may ask for. A test that uses `opa_path` is marked `opa`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sidecar.opa import binary
+from tests.redisserver import RedisServer
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,3 +34,11 @@ def opa_path() -> Path:
     if found is None:
         pytest.fail("No OPA here. Run `make setup`, or leave these tests out with -m 'not opa'.", pytrace=False)
     return found
+
+
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis for all tests of a module; each takes a prefix of its own."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.kill()

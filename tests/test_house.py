@@ -19,7 +19,7 @@ SOURCE = ("sidecar", "translator", "rego")
 MODULES = sorted(path.relative_to(ROOT) for folder in SOURCE for path in (ROOT / folder).rglob("*.py"))
 DOCUMENTS = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").rglob("*.md")))
 
-ADAPTER = {"errors", "core", "ports", "database", "http1", "fetch"}
+ADAPTER = {"errors", "core", "ports", "database", "redis", "http1", "fetch"}
 THE_PATH = {"judgement", "recorder", "rounds", "visibility", "relay", "notices", "exchange"}
 ROOMS: Mapping[str, set[str]] = {
     "errors": set(),
@@ -41,6 +41,7 @@ ROOMS: Mapping[str, set[str]] = {
     "fetch": {"errors"},
     "tally": {"core", "ports"},
     "metrics": {"health", "tally"},
+    "redis": {"errors"},
     "upstreams": {"settings", "settings_auth", "errors", "ports", "upstream"},
     "bearers": {"settings_auth", "errors", "ports", "fetch", "grants", "downstream"},
     "policies": {"settings", "health", "errors", "translator"},
@@ -82,6 +83,7 @@ IMPURE_MODULES = {
 ONLY_IN: Mapping[str, set[str]] = {
     "sqlite3": {"sidecar/database.py"},
     "mcp_types": {"sidecar/core/era.py"},
+    "redis": {"sidecar/redis.py"},
     "jwt": {"sidecar/grants/keys.py", "sidecar/grants/jwt.py", "sidecar/signing.py"},
 }
 
