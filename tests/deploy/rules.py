@@ -59,9 +59,9 @@ def of_container(container: Object) -> Iterator[str]:
 
 
 def of_probes(gateway: Object) -> Iterator[str]:
-    """Startup and readiness hang on judging calls; liveness must not, or an outage becomes a restart loop."""
-    for name, path in (("startupProbe", "/readyz"), ("readinessProbe", "/readyz"), ("livenessProbe", "/healthz")):
-        if gateway.get(name, {}).get("httpGet", {}).get("path") != path:
+    """Readiness hangs on judging calls; liveness must not, or an outage becomes a restart loop."""
+    for name, path in (("startupProbe", "/startupz"), ("readinessProbe", "/readyz"), ("livenessProbe", "/livez")):
+        if gateway.get(name, {}).get("httpGet") != {"path": path, "port": "admin"}:
             yield f"{name} does not ask {path}"
 
 
@@ -71,8 +71,8 @@ def of_references(rendered: Objects) -> Iterator[str]:
     deployment = rendered.one("Deployment")
     if not _selects(deployment["spec"]["selector"]["matchLabels"], labels):
         yield "the Deployment does not select its pods"
-    if not _selects(rendered.one("Service")["spec"]["selector"], labels):
-        yield "the Service does not select the pods"
+    if not all(_selects(service["spec"]["selector"], labels) for service in rendered.of("Service")):
+        yield "a Service does not select the pods"
     for budget in rendered.of("PodDisruptionBudget"):
         if not _selects(budget["spec"]["selector"]["matchLabels"], labels):
             yield "the PodDisruptionBudget does not select the pods"
@@ -86,8 +86,9 @@ def of_references(rendered: Objects) -> Iterator[str]:
 
 
 def of_network(rendered: Objects) -> Iterator[str]:
-    """The gateway's pods take calls on its port only, and from somebody named."""
-    labels, port = rendered.pod["metadata"]["labels"], rendered.gateway["ports"][0]["containerPort"]
+    """The gateway's pods take calls and scrapes on its two ports only, each from somebody named."""
+    labels = rendered.pod["metadata"]["labels"]
+    ports = [[port["containerPort"]] for port in rendered.gateway["ports"]]
     own = [
         policy["spec"]
         for policy in rendered.of("NetworkPolicy")
@@ -99,9 +100,11 @@ def of_network(rendered: Objects) -> Iterator[str]:
     for rule in (rule for spec in own for rule in spec["ingress"]):
         if not rule.get("from"):
             yield "a NetworkPolicy lets anybody in"
-        if any(_selects(peer.get("podSelector", {}).get("matchLabels", {}), labels) for peer in rule.get("from", ())):
-            yield "a NetworkPolicy lets in the gateway, or everybody"
-        if [entry["port"] for entry in rule.get("ports", ())] != [port]:
+            continue
+        selectors = [peer["podSelector"].get("matchLabels", {}) for peer in rule["from"] if "podSelector" in peer]
+        if any(_selects(selector, labels) for selector in selectors):
+            yield "a NetworkPolicy lets in the gateway, or every pod"
+        if [entry["port"] for entry in rule.get("ports", ())] not in ports:
             yield "a NetworkPolicy opens another port than the gateway's"
 
 
@@ -121,7 +124,8 @@ def settings(rendered: Objects, folder: Path) -> Settings:
     assert f"{mounts['settings']}/" == _ETC
     assert mounts["state"] == str(loaded.state)
     assert rendered.gateway["args"] == ["serve", "--config", f"{_ETC}regate.yaml"]
-    assert rendered.gateway["ports"][0]["containerPort"] == loaded.listen_port
+    ports = {port["name"]: port["containerPort"] for port in rendered.gateway["ports"]}
+    assert (ports["mcp"], f"0.0.0.0:{ports['admin']}") == (loaded.listen_port, loaded.admin_listen)
     return loaded
 
 

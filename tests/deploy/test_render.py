@@ -148,6 +148,12 @@ def test_change_of_settings_replaces_the_pods_and_a_change_of_policy_does_not() 
     assert marks() == marks("--set", "policyFiles.careful\\.json=changed")
 
 
+def test_client_certificates_need_the_authority_in_the_secret(tmp_path: Path) -> None:
+    rendered = objects(_charted("gateway-guarded", "--set", "tls.clientCa=ca.crt"))
+    assert rules.settings(rendered, tmp_path).tls is not None
+    assert rendered.files("secrets")["tls/ca.crt"] == ("secret", "regate-tls", "ca.crt")
+
+
 def _conform(text: str) -> subprocess.CompletedProcess[str]:
     command = [str(render.TOOLS / "kubeconform"), "-strict", "-summary", "-schema-location", SCHEMAS, "-"]
     return subprocess.run(command, input=text, capture_output=True, text=True, cwd=ROOT, timeout=100)

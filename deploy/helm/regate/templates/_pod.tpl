@@ -16,15 +16,6 @@ capabilities: {drop: [ALL]}
 {{- $own }}
 {{- end }}
 
-{{- define "regate.probe" -}}
-httpGet:
-  path: {{ .path }}
-  port: mcp
-  scheme: {{ ternary "HTTPS" "HTTP" (ne .root.Values.tls.secretName "") }}
-  httpHeaders:
-    - {name: Host, value: localhost}
-{{- end }}
-
 {{- define "regate.container" -}}
 - name: regate
   image: {{ include "regate.image" . }}
@@ -39,18 +30,19 @@ httpGet:
   {{- end }}
   ports:
     - {name: mcp, containerPort: {{ int .Values.port }}}
+    - {name: admin, containerPort: {{ int .Values.adminPort }}}
   startupProbe:
-    {{- include "regate.probe" (dict "root" . "path" "/readyz") | nindent 4 }}
+    httpGet: {path: /startupz, port: admin}
     periodSeconds: 1
     timeoutSeconds: 2
     failureThreshold: 60
   readinessProbe:
-    {{- include "regate.probe" (dict "root" . "path" "/readyz") | nindent 4 }}
+    httpGet: {path: /readyz, port: admin}
     periodSeconds: 5
     timeoutSeconds: 3
     failureThreshold: 2
   livenessProbe:
-    {{- include "regate.probe" (dict "root" . "path" "/healthz") | nindent 4 }}
+    httpGet: {path: /livez, port: admin}
     periodSeconds: 10
     timeoutSeconds: 5
     failureThreshold: 6

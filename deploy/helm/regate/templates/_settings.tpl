@@ -2,9 +2,9 @@
 
 {{- define "regate.settings" -}}
 {{- $given := .Values.settings -}}
-{{- range list "listen_host" "listen_port" "state" "tls" "drain" "allowed_hosts" "allowed_origins" "ready_file" "auth" }}
+{{- range list "listen_host" "listen_port" "admin_listen" "state" "tls" "drain" "allowed_hosts" "allowed_origins" "ready_file" "auth" }}
 {{- if hasKey $given . }}
-{{- fail (printf "settings.%s: the chart sets it; see port, state, tls, drain, allowedHosts and allowedOrigins" .) }}
+{{- fail (printf "settings.%s: the chart sets it; see port, adminPort, state, tls, drain, allowedHosts and allowedOrigins" .) }}
 {{- end }}
 {{- end }}
 {{- if not $given.servers }}
@@ -14,6 +14,7 @@
 {{- fail "settings.grants: without a grant (or settings.oauth) nobody may call, and the gateway does not start" }}
 {{- end }}
 {{- $own := dict "listen_host" "0.0.0.0" "listen_port" .Values.port "state" "/state" -}}
+{{- $_ := set $own "admin_listen" (printf "0.0.0.0:%d" (int .Values.adminPort)) -}}
 {{- $_ := set $own "allowed_hosts" (concat (include "regate.hosts" . | fromJsonArray) .Values.allowedHosts) -}}
 {{- $_ := set $own "drain" (dict "announce_s" .Values.drain.announceSeconds "finish_s" .Values.drain.finishSeconds) -}}
 {{- with .Values.allowedOrigins }}
