@@ -39,6 +39,7 @@ ROOMS: Mapping[str, set[str]] = {
     "settings_file": {"errors", "settings", "settings_auth", "settings_serving", "settings_conflicts", "yamltree"},
     "settings_schema": {"settings"},
     "fetch": {"errors"},
+    "checkup": {"statedir"},
     "tally": {"core", "ports"},
     "metrics": {"health", "tally"},
     "redis": {"errors"},

@@ -25,6 +25,7 @@ from sidecar.cli import (
     explain,
     fmt,
     grants,
+    health,
     importing,
     init,
     injector,
@@ -73,7 +74,7 @@ def application() -> typer.Typer:
     app.callback()(_regate)
     for module in (
         *(serve, stdio, init, check, fmt, schema, importing, merging, build),
-        *(diff, trial, coverage, explain, status, opa, injector),
+        *(diff, trial, coverage, explain, status, health, opa, injector),
     ):
         module.add(app)
     for name, module, help_ in (

@@ -45,7 +45,7 @@ class Admin:
         return status, [_JSON, *allow], json.dumps({"error": str(error)}).encode()
 
     async def _answer(self, head: Head, _body: bytes, writer: Writer) -> None:
-        if head.path == "/livez":
+        if head.path in ("/livez", "/healthz"):
             await writer.write(200, [_JSON], b'{"ok":true}')
         elif self.pages is None:
             body = {"ready": False, "reasons": [f"the gateway is {self.stage}"]}

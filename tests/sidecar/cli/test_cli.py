@@ -29,6 +29,8 @@ COMMANDS = (
     "diff",
     "explain",
     "status",
+    "health",
+    "injector",
     "opa",
     "grants create",
     "grants list",
