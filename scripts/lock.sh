@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 uv=$1
 shift
-for name in run build examples test; do
+for name in run build image examples test; do
     "$uv" pip compile --quiet --generate-hashes --universal --python-version 3.11 \
         --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' "$@" \
         "requirements/$name.in" --output-file "requirements/$name.txt"

@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 from pydantic import BaseModel  # noqa: E402
 
 from scripts import chart_docs  # noqa: E402
-from sidecar import cli, settings, settings_auth, settings_file, settings_serving  # noqa: E402
+from sidecar import cli, settings, settings_auth, settings_container, settings_file, settings_serving  # noqa: E402
 
 _WIDTH = 100
 _MADE = "<!-- Made by scripts/reference.py; change the code, then run that. -->"
@@ -61,6 +61,16 @@ _SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("servers.NAME.credentials.oauth", settings_auth.ClientCredentials, "OAuth client credentials (RFC 6749, 4.4)."),
     ("tls", settings_serving.Tls, "TLS on the address it listens on, version 1.2 or newer."),
     ("drain", settings_serving.Drain, "How it ends after SIGTERM. A second signal ends it at once."),
+    (
+        "servers.NAME.container",
+        settings_container.Container,
+        "The container of an `image`. Its root is read-only, it has no capabilities, and `/tmp` is a tmpfs.",
+    ),
+    (
+        "servers.NAME.container.mounts",
+        settings_container.Mount,
+        "A folder or volume. `FOLDER:/PLACE` and `FOLDER:/PLACE:rw` are short forms.",
+    ),
     ("policies.ID", settings.Policy, "A policy, by the id that grants name."),
     (
         "grants.ID",

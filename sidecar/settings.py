@@ -15,6 +15,7 @@ from pydantic import Field, StringConstraints, field_validator
 
 from sidecar.errors import SettingsError
 from sidecar.settings_auth import Credentials, OAuth
+from sidecar.settings_container import Container, ImageName
 from sidecar.settings_serving import Drain, Tls
 from sidecar.settings_values import Id, Located, Model, Name, Secret, Text, Variable, Word, host_and_port, is_loopback
 
@@ -33,11 +34,18 @@ _LOCAL_URL = re.compile(r"[^\s]+")
 
 
 class Server(Model):
-    """An MCP server behind the gateway: a command spoken to over stdio, or a URL."""
+    """An MCP server behind the gateway: a command or an image spoken to over stdio, or a URL."""
 
     command: tuple[Word, ...] | None = Field(
-        default=None, min_length=1, description="The command and its arguments, as a list."
+        default=None,
+        min_length=1,
+        description="The command and its arguments, as a list. Beside `image`: what the container is given instead of "
+        "the image's own command.",
     )
+    image: ImageName | None = Field(
+        default=None, description="The image to start it from in a container, by Docker; never pulled."
+    )
+    container: Container = Field(default=Container(), description="See `servers.NAME.container` below; for an image.")
     url: str | None = Field(default=None, description="The URL of an HTTP server, without credentials in it.")
     transport: Literal["http", "sse"] | None = Field(
         default=None,
@@ -45,7 +53,7 @@ class Server(Model):
         "that is tried out.",
     )
     env: dict[Variable, Text] = Field(
-        default={}, repr=False, description="Environment variables added for the command."
+        default={}, repr=False, description="Environment variables added for the command, or all of them for the image."
     )
     cwd: Located | None = Field(default=None, description="The folder the command starts in.")
     headers: dict[str, Secret] = Field(

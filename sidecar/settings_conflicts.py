@@ -59,15 +59,20 @@ def _of_rules(
 
 
 def _transport(way: Way, server: Mapping[str, Any]) -> Iterator[Problem]:
-    command, url = (server.get(name) is not None for name in ("command", "url"))
+    image, url = (server.get(name) is not None for name in ("image", "url"))
+    command = server.get("command") is not None or image
     if command == url:
-        yield Problem(way, "must have one of command and url", "command: [npx, -y, some-server]")
+        yield Problem(way, "must have one of command, image and url", "command: [npx, -y, some-server]")
     elif command and server.get("headers"):
         yield Problem((*way, "headers"), "are sent to a url; a command takes env")
     elif command and server.get("transport"):
         yield Problem((*way, "transport"), "is for a url; a command is spoken to over stdio")
     elif command and server.get("credentials"):
         yield Problem((*way, "credentials"), "are sent to a url; a command takes env")
+    elif image and server.get("cwd"):
+        yield Problem((*way, "cwd"), "is for a command; an image has its own")
+    elif server.get("container") and not image:
+        yield Problem((*way, "container"), "is for an image")
     elif url:
         for name in ("env", "cwd"):
             if server.get(name):

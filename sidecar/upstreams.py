@@ -8,20 +8,24 @@ from sidecar.ports import Headers, Upstream
 from sidecar.settings import Server, Settings
 from sidecar.settings_auth import Credentials
 from sidecar.upstream import tokens
+from sidecar.upstream.container import Image
 from sidecar.upstream.credentials import Credential, Credentialed
+from sidecar.upstream.dockerd import Mount, Spec, require_package
 from sidecar.upstream.either import EitherUpstream
 from sidecar.upstream.http import HttpUpstream
 from sidecar.upstream.sessions import SessionUpstream
 from sidecar.upstream.sse import SseUpstream
-from sidecar.upstream.stdio import StdioUpstream
+from sidecar.upstream.stdio import LineUpstream, StdioUpstream
 
 
 def made_upstream(
     name: str, server: Server, settings: Settings, warn: Callable[[SidecarError], None], *, sole_client: bool
 ) -> Upstream:
-    """One server. Raises: SettingsError (a secret is missing)."""
+    """One server. Raises: SettingsError (a secret is missing, or the package that an image needs)."""
     if server.url is not None:
         return _by_url(name, server.url, server, settings, warn)
+    if server.image is not None:
+        return _in_container(name, server.image, server, settings, sole_client=sole_client)
     assert server.command is not None
     return StdioUpstream(
         server.command,
@@ -33,6 +37,29 @@ def made_upstream(
         max_children=settings.children.max_per_server,
         sole_client=sole_client,
         withhold=secret_variables(settings),
+    )
+
+
+def _in_container(name: str, image: str, server: Server, settings: Settings, *, sole_client: bool) -> Upstream:
+    require_package()
+    how = server.container
+    spec = Spec(
+        image,
+        server.command or (),
+        server.env,
+        network=how.network,
+        mounts=[Mount(mount.source, mount.target, mount.writable) for mount in how.mounts],
+        user=how.user,
+        memory_mb=how.memory_mb,
+        cpus=how.cpus,
+        pids=how.pids,
+    )
+    return LineUpstream(
+        Image(spec, settings.state, name=name),
+        answer_timeout_s=server.timeout_s,
+        idle_s=settings.children.idle_s,
+        max_children=settings.children.max_per_server,
+        sole_client=sole_client,
     )
 
 

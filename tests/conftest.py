@@ -1,12 +1,17 @@
 """What every test may ask for. A test that uses `opa_path` is marked `opa`."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import docker
+import docker.errors
 import pytest
 
 from sidecar.opa import binary
 from tests.redisserver import RedisServer
+
+DEPLOY = Path(__file__).parents[1] / "deploy"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "opa_path" in getattr(item, "fixturenames", ()):
             item.add_marker("opa")
+        if "python_image" in getattr(item, "fixturenames", ()):
+            item.add_marker("docker")
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +49,23 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     server = RedisServer(tmp_path_factory.mktemp("redis"))
     yield server
     server.kill()
+
+
+@pytest.fixture(scope="session")
+def python_image() -> str:
+    """An image with Python in it, at a Docker daemon that answers. Skips where there is none."""
+    name = "python:3.13-slim"
+    try:
+        client = docker.from_env(timeout=120)
+        client.ping()
+    except docker.errors.DockerException:
+        pytest.skip("No Docker daemon answers; `make test-images` starts one, as root.")
+    try:
+        done = subprocess.run(
+            ["sh", str(DEPLOY / "docker" / "base.sh"), "python"], capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            pytest.skip(f"There is no image {name}, and none can be made: {done.stderr.strip()}")
+    finally:
+        client.close()
+    return name

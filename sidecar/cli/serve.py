@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sidecar import __version__
+from sidecar.cli.images import ImageFlags, ImageOption, MountOption, NetworkOption, UserOption
 from sidecar.cli.single import (
     ApprovalMapOption,
     EnvOption,
@@ -21,7 +22,6 @@ from sidecar.cli.single import (
     PolicyOption,
     Single,
     UpstreamOption,
-    command_line,
 )
 from sidecar.cli.stores import state_store
 from sidecar.cli.terminal import StateOption, note, printable, refuse, say, state_directory
@@ -67,6 +67,7 @@ CommandArgument = Annotated[
 _RUN_EXAMPLES = """\b
 Examples:
   regate run --policy policy.json -- npx -y some-server
+  regate run --policy policy.json --image mcp/time --env TZ
   regate run --policy policy.json --upstream https://host/mcp --header 'Authorization: env:UPSTREAM_AUTH'
 """
 _SERVE_EXAMPLES = """\b
@@ -108,11 +109,15 @@ def run(
     list_of: ListOption = ListOf.hidden,
     policed_methods: PolicedMethodsOption = Policed.tools,
     hidden_calls: HiddenCallsOption = HiddenCalls.denied,
+    image: ImageOption = None,
+    network: NetworkOption = None,
+    mount: MountOption = None,
+    user: UserOption = None,
 ) -> None:
     """Govern one MCP server with one policy, over HTTP.
 
-    COMMAND is the server to start and is spoken to over stdio; a server that is reached over HTTP is named by
-    --upstream. No settings file is needed.
+    COMMAND is the server to start and is spoken to over stdio; --image starts it in a container, and a server that is
+    reached over HTTP is named by --upstream. No settings file is needed.
     """
     from sidecar import statedir
     from sidecar.cli.gateway import serve_http
@@ -129,11 +134,11 @@ def run(
         list_of,
         policed_methods,
         hidden_calls,
+        ImageFlags(image, network, mount or (), user),
     )
     more = _more(tls_cert, tls_key, admin_listen)
     settings = single.settings("run", [*_overrides(listen, None, ready_file, no_auth), *more])
-    if single.command:
-        command_line(single.command)
+    single.check()
     token = statedir.kept_token(statedir.run_token_file(settings.state, single.server)) if settings.auth else None
 
     def greet(served: "Ready") -> None:
@@ -228,7 +233,7 @@ def _greet_run(single: Single, settings: "Settings", served: "Ready", token: str
     say(f"  gateway  {served.url}")
     say(f"  token    {token or 'none is asked for'}")
     say()
-    stdio = [*own_command(), *single.stdio_arguments()] if single.command else None
+    stdio = [*own_command(), *single.stdio_arguments()] if not single.upstream else None
     for line in Entry(single.server, served.url, token, stdio).lines():
         say(line)
     _say_tools(served)

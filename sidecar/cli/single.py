@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from sidecar.cli.images import ImageFlags
 from sidecar.cli.terminal import refuse
 
 if TYPE_CHECKING:
@@ -60,7 +61,11 @@ HeaderOption = Annotated[
 ]
 EnvOption = Annotated[
     list[str] | None,
-    typer.Option("--env", metavar="K=V", help="Environment variable for the command. May be repeated."),
+    typer.Option(
+        "--env",
+        metavar="K=V",
+        help="Environment variable for the command or image; K alone: as it is here. May be repeated.",
+    ),
 ]
 
 
@@ -125,11 +130,16 @@ class Single:
     list_of: ListOf = ListOf.hidden
     policed_methods: Policed = Policed.tools
     hidden_calls: HiddenCalls = HiddenCalls.denied
+    container: ImageFlags = field(default_factory=ImageFlags)
 
     @property
     def server(self) -> str:
         """What the server is called, in its URL and in the audit log."""
-        return self.name if self.name is not None else suggested_name(self.command, self.upstream)
+        return (
+            self.name
+            if self.name is not None
+            else suggested_name([self.container.image] if self.container.image else self.command, self.upstream)
+        )
 
     def settings(self, kind: str, overrides: Sequence["Override"] = ()) -> "Settings":
         """The settings of this gateway; its one grant is `<kind>-<server>`. Raises: Usage."""
@@ -158,6 +168,10 @@ class Single:
             ("servers", server, "headers"): "--header",
             ("servers", server, "env"): "--env",
             ("servers", server, "command"): "COMMAND",
+            ("servers", server, "image"): "--image",
+            ("servers", server, "container", "network"): "--network",
+            ("servers", server, "container", "mounts"): "--mount",
+            ("servers", server, "container", "user"): "--user",
         }
         try:
             return build(tree, [*overrides, Override("state", str(self.state), "--state")], labels=labels)
@@ -179,18 +193,33 @@ class Single:
         for option, chosen, usual in bound:
             if chosen != usual:
                 options += [option, chosen.value]
+        if self.container.image:
+            options += [*self.container.arguments(), *(["--"] if self.command else [])]
+            return ["stdio", *options, *self.command]
         program, *arguments = command_line(self.command)
         return ["stdio", *options, "--", program, *map(_from_anywhere, arguments)]
 
+    def check(self) -> None:
+        """Raises: SidecarError where the program, Docker or the image is missing."""
+        if self.container.image:
+            self.container.check()
+        elif self.command:
+            command_line(self.command)
+
     def _server(self) -> dict[str, Any]:
-        if bool(self.command) == bool(self.upstream):
-            refuse("name the server: either `-- COMMAND ...` at the end, or --upstream URL")
+        image = self.container.image
+        if bool(self.command or image) == bool(self.upstream):
+            refuse("name the server: `-- COMMAND ...` at the end, --image IMAGE, or --upstream URL")
+        if not image:
+            self.container.refuse_alone()
         if self.upstream:
             if self.env:
                 refuse("--env is for a command; a URL takes --header")
             return {"url": self.upstream, "headers": dict(map(_header, self.headers))}
         if self.headers:
             refuse("--header is for --upstream; a command takes --env")
+        if image:
+            return self.container.server(self.command, self.env)
         return {"command": list(self.command), "env": dict(map(_variable, self.env))}
 
     def _policy(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from sidecar.cli.images import ImageFlags, ImageOption, MountOption, NetworkOption, UserOption
 from sidecar.cli.single import (
     ApprovalMapOption,
     EnvOption,
@@ -18,7 +19,6 @@ from sidecar.cli.single import (
     PolicyOption,
     Single,
     UpstreamOption,
-    command_line,
 )
 from sidecar.cli.terminal import StateOption, state_directory
 
@@ -46,11 +46,15 @@ def stdio(
     list_of: ListOption = ListOf.hidden,
     policed_methods: PolicedMethodsOption = Policed.tools,
     hidden_calls: HiddenCallsOption = HiddenCalls.denied,
+    image: ImageOption = None,
+    network: NetworkOption = None,
+    mount: MountOption = None,
+    user: UserOption = None,
 ) -> None:
     """Govern one MCP server with one policy, over stdio.
 
-    COMMAND is the server to start; a server that is reached over HTTP is named by --upstream. Nothing but MCP messages
-    goes to stdout.
+    COMMAND is the server to start; --image starts it in a container, and one that is reached over HTTP is named by
+    --upstream. Nothing but MCP messages goes to stdout.
     """
     from sidecar.cli.gateway import serve_stdio
     from sidecar.settings_file import Override
@@ -67,10 +71,10 @@ def stdio(
         list_of,
         policed_methods,
         hidden_calls,
+        ImageFlags(image, network, mount or (), user),
     )
     settings = single.settings(
         "stdio", [Override("auth", False, "stdio"), Override("listen_host", "localhost", "stdio")]
     )
-    if single.command:
-        command_line(single.command)
+    single.check()
     serve_stdio(settings)

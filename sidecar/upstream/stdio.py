@@ -1,4 +1,6 @@
-"""An MCP server that is a command: its children, one for each session and one for the modern era. No message is read.
+"""An MCP server that speaks in lines: a child for each session, and one for the modern era. No message is read.
+
+What a child is (a process, a container) is its `Remote`'s to know.
 
 The two eras never share a child: a server may lock itself to the era of its first message. Source: mcp-gateway.md G44.
 """
@@ -6,6 +8,7 @@ The two eras never share a child: a server may lock itself to the era of its fir
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from time import monotonic
+from typing import Any
 
 from sidecar.errors import Unreachable
 from sidecar.ports import Outgoing, Reply
@@ -13,33 +16,27 @@ from sidecar.upstream.child import MAX_LINE_BYTES, Command
 from sidecar.upstream.conversation import Conversation
 from sidecar.upstream.sessions import SessionUpstream, refusal
 from sidecar.upstream.shared import Shared
+from sidecar.upstream.wire import Remote
 
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 
 
-class StdioUpstream(SessionUpstream):
-    """The port `Upstream` over a command: a child for each session, and one for all of the modern era.
+class LineUpstream(SessionUpstream):
+    """The port `Upstream` over whatever speaks in lines: a child for each session, and one for all of the modern era.
 
     `sole_client`: whoever sends is one and the same client.
     """
 
     def __init__(
         self,
-        command: Sequence[str],
-        env: Mapping[str, str] | None = None,
-        cwd: str | None = None,
+        remote: Remote,
         *,
-        name: str = "stdio",
         answer_timeout_s: float | None = 300.0,
         idle_s: float = 1800.0,
         max_children: int = 64,
-        max_line_bytes: int = MAX_LINE_BYTES,
-        grace_s: float = 2.0,
         sole_client: bool = False,
-        withhold: Collection[str] = (),
     ) -> None:
-        remote = Command(tuple(command), env or {}, cwd, name, withhold, max_line_bytes, grace_s)
         super().__init__(remote, answer_timeout_s=answer_timeout_s, idle_s=idle_s, max_sessions=max_children)
         self._sole_client = sole_client
         self._shared: asyncio.Task[Shared] | None = None
@@ -111,3 +108,21 @@ class StdioUpstream(SessionUpstream):
         if shared is None or not shared.done() or shared.cancelled() or shared.exception() is not None:
             return super()._conversations()
         return [*super()._conversations(), shared.result()]
+
+
+class StdioUpstream(LineUpstream):
+    """The port `Upstream` over a command."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        *,
+        name: str = "stdio",
+        max_line_bytes: int = MAX_LINE_BYTES,
+        grace_s: float = 2.0,
+        withhold: Collection[str] = (),
+        **bounds: Any,
+    ) -> None:
+        super().__init__(Command(tuple(command), env or {}, cwd, name, withhold, max_line_bytes, grace_s), **bounds)

@@ -90,7 +90,7 @@ def test_environment_names_every_simple_setting() -> None:
         ("servers: {}\n", ["1:1: servers: must not be empty"]),
         ("servers: [a]\n", ["1:1: servers: must be a mapping (name: value)"]),
         ("servers: {a: b}\n", [
-            "1:11: servers.a: must have one of command and url (command: [npx, -y, some-server])",
+            "1:11: servers.a: must have one of command, image and url (command: [npx, -y, some-server])",
             "1:11: servers.a: must be a mapping (name: value)",
         ]),
         ("servers: {a: {url: 'http://h'}}\nservers: {}\n", ["2:1: servers: given twice"]),
@@ -134,9 +134,9 @@ def test_load_bad_file_tells_the_place_and_what_is_wrong(
 @pytest.mark.parametrize(
     ("server", "expected"),
     [
-        ("{}", "servers.a: must have one of command and url (command: [npx, -y, some-server])"),
+        ("{}", "servers.a: must have one of command, image and url (command: [npx, -y, some-server])"),
         ("{command: [x], url: 'http://h'}",
-         "servers.a: must have one of command and url (command: [npx, -y, some-server])"),
+         "servers.a: must have one of command, image and url (command: [npx, -y, some-server])"),
         ("{command: npx}", "servers.a.command: must be a list (for example [npx, -y, some-server])"),
         ("{command: []}", "servers.a.command: must not be empty"),
         ("{command: [1]}", "servers.a.command.0: must be text (put it in quotes)"),

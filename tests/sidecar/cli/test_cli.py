@@ -87,8 +87,8 @@ def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_unknown_option_is_one_line_and_exit_2(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main([*command.split(), "--bogus"]) == 2
-    assert capsys.readouterr().err == f"regate {command}: No such option: --bogus. See 'regate {command} --help'.\n"
+    assert cli.main([*command.split(), "--xyzzy"]) == 2
+    assert capsys.readouterr().err == f"regate {command}: No such option: --xyzzy. See 'regate {command} --help'.\n"
 
 
 @pytest.mark.parametrize(
@@ -104,11 +104,11 @@ def test_unknown_option_is_one_line_and_exit_2(command: str, capsys: pytest.Capt
         ("run --policy other", "regate run: Invalid value for '--policy': file 'other' is a directory"),
         (
             "run --policy policy.json",
-            "regate run: name the server: either `-- COMMAND ...` at the end, or --upstream URL",
+            "regate run: name the server: `-- COMMAND ...` at the end, --image IMAGE, or --upstream URL",
         ),
         (
             "run --policy policy.json --upstream http://h -- x",
-            "regate run: name the server: either `-- COMMAND ...` at the end, or --upstream URL",
+            "regate run: name the server: `-- COMMAND ...` at the end, --image IMAGE, or --upstream URL",
         ),
         ("run --policy policy.json --upstream ftp://h", "regate run: --upstream: must be an http:// or https:// URL"),
         (
@@ -176,7 +176,7 @@ def test_unknown_option_is_one_line_and_exit_2(command: str, capsys: pytest.Capt
         ("stdio -- x", "regate stdio: Missing option '--policy'"),
         (
             "stdio --policy policy.json",
-            "regate stdio: name the server: either `-- COMMAND ...` at the end, or --upstream URL",
+            "regate stdio: name the server: `-- COMMAND ...` at the end, --image IMAGE, or --upstream URL",
         ),
         (
             "stdio --policy policy.json --listen x -- x",
@@ -268,7 +268,8 @@ def test_settings_with_mistakes_are_all_told_and_exit_1(capsys: pytest.CaptureFi
     Path("regate.yaml").write_text("servers: {a: {}}\nlisten_port: x\n", encoding="utf-8")
     assert cli.main(["serve", "--config", "regate.yaml"]) == 1
     assert capsys.readouterr().err.splitlines() == [
-        "regate: regate.yaml:1:11: servers.a: must have one of command and url (command: [npx, -y, some-server])",
+        "regate: regate.yaml:1:11: servers.a: must have one of command, image and url"
+        " (command: [npx, -y, some-server])",
         "regate: regate.yaml:2:1: listen_port: must be a whole number",
         "  Correct the named setting and start again.",
     ]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sidecar.ports import Headers, Outgoing, Reply
-from sidecar.upstream.stdio import StdioUpstream
+from sidecar.upstream.stdio import LineUpstream, StdioUpstream
 
 SERVERS = Path(__file__).parents[2] / "servers"
 MODERN = {
@@ -29,7 +29,7 @@ INITIALIZE = {
 class Client:
     """Speaks to one upstream. With a `session` in the handshake era, without in the modern one."""
 
-    def __init__(self, upstream: StdioUpstream) -> None:
+    def __init__(self, upstream: LineUpstream) -> None:
         self.upstream = upstream
         self.headers: Headers = ()
 
