@@ -14,7 +14,7 @@ export XDG_CACHE_HOME := $(CURDIR)/.cache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-deploy check bench agreement guards mutants golden render lock clean
+.PHONY: help setup run demo test test-deploy check bench agreement guards mutants clients golden render lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +56,9 @@ guards: setup $(STAMPS)/test ## take out each guard against bypasses in turn, in
 
 mutants: setup $(STAMPS)/test ## send MUTANTS bent messages (200,000) and compare how four readers read them; for every night
 	$(BIN)/python -m pytest -q tests/bypass/test_fuzz.py --mutants=$(MUTANTS) --log-cli-level=info
+
+clients: setup $(STAMPS)/test ## try the clients of others before the gateway, those in Go, Rust and Java too where their tools are
+	$(BIN)/python -m pytest -q tests/eras/clients --more-clients
 
 golden: setup $(STAMPS)/test ## rewrite the golden files of the translator's tests; read the diff afterwards
 	$(BIN)/python -m pytest -q $(GOLDEN) --update-golden

@@ -22,6 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--fuzz-seconds", type=float, default=0, help="how long documents are bent for the translator  [default: 8]"
     )
     parser.addoption("--fuzz-seed", type=int, default=1, help="which documents  [default: 1]")
+    parser.addoption("--more-clients", action="store_true", help="try also the clients that have to be compiled")
     parser.addoption("--mutants", type=int, default=0, help="how many bent messages are sent  [default: 12,000]")
     parser.addoption("--pairs", type=int, default=0, help="how many pairs of policies are diffed  [default: a few]")
 

@@ -10,11 +10,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from sidecar.cli.clients import Entry
 from tests import npm
 
 HERE = Path(__file__).parent
@@ -27,11 +28,12 @@ _REMOTE = "mcp-remote/dist/proxy.js"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What a client is given: a URL with a token, or a command."""
+    """What a client is given: a URL with a token, or a command with more for its environment."""
 
     url: str = ""
     token: str = ""
     command: Sequence[str] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,28 +61,41 @@ Client = Callable[[Server, Sequence[Call], Path], Shown]
 """Runs the calls on the server; may write into the folder. Raises: npm.Unavailable."""
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How a program is started, and in which folder, if it matters."""
+
+    argv: list[str]
+    folder: Path | None = None
+
+
 @cache
 def packages() -> npm.Packages:
     return npm.installed(HERE)
 
 
 def python(name: str, mode: str) -> Client:
-    return partial(_program, lambda: [sys.executable, str(_PROGRAMS / name)], mode)
+    return program(lambda: Start([sys.executable, str(_PROGRAMS / name)]), mode)
 
 
 def node(name: str, mode: str = "legacy") -> Client:
     """A program for Node; what it imports is looked for below the folder it is started in."""
     source = (_PROGRAMS / name).read_text(encoding="utf-8")
-    return partial(_program, lambda: [str(packages().node), "--input-type=module", "-e", source], mode)
+    return program(
+        lambda: Start([str(packages().node), "--input-type=module", "-e", source], packages().modules.parent), mode
+    )
 
 
-def _program(argv: Callable[[], list[str]], mode: str, server: Server, calls: Sequence[Call], folder: Path) -> Shown:
-    command = argv()
-    at = packages().modules.parent if command[0] != sys.executable else folder
-    task = {"mode": mode, "calls": [(call.tool, call.arguments) for call in calls]}
+def program(start: Callable[[], Start], mode: str) -> Client:
+    return partial(_program, start, mode)
+
+
+def _program(start: Callable[[], Start], mode: str, server: Server, calls: Sequence[Call], folder: Path) -> Shown:
+    how = start()
+    task: dict[str, Any] = {"mode": mode, "calls": [(call.tool, call.arguments) for call in calls]}
     at_url = {"url": server.url, "token": server.token}
-    task |= {"command": list(server.command), "env": dict(os.environ)} if server.command else at_url
-    done = _run(command, folder, cwd=at, input=json.dumps(task))
+    task |= {"command": list(server.command), "env": {**os.environ, **server.env}} if server.command else at_url
+    done = _run(how.argv, folder, cwd=how.folder or folder, input=json.dumps(task))
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     return Shown(said["tools"], [Answer(**answer) for answer in said["answers"]], said.get("revision", ""))
@@ -98,7 +113,7 @@ def _inspector(mode: str, server: Server, calls: Sequence[Call], folder: Path) -
     entry: dict[str, Any] = {"type": "streamable-http", "url": server.url}
     entry["headers"] = {"Authorization": f"Bearer {server.token}"}
     if server.command:
-        entry = {"command": server.command[0], "args": server.command[1:], "env": dict(os.environ)}
+        entry = {"command": server.command[0], "args": server.command[1:], "env": {**os.environ, **server.env}}
     file = folder / "mcp.json"
     file.write_text(json.dumps({"mcpServers": {"gate": entry}}), encoding="utf-8")
 
@@ -121,15 +136,16 @@ def _inspector(mode: str, server: Server, calls: Sequence[Call], folder: Path) -
 
 
 def mcp_remote(client: Client) -> Client:
-    """A client that knows stdio only, before mcp-remote."""
+    """A client that knows stdio only, with the entry that regate prints for it, which starts mcp-remote."""
     return partial(_mcp_remote, client)
 
 
 def _mcp_remote(client: Client, server: Server, calls: Sequence[Call], folder: Path) -> Shown:
-    headers = folder / "headers"
-    headers.write_text(f"Authorization: Bearer {server.token}\n", encoding="utf-8")
-    bridge = packages().command(_REMOTE, server.url, "--header-file", str(headers), "--transport", "http-only")
-    return client(Server(command=bridge), calls, folder)
+    (printed,) = [line for line in Entry("gate", server.url, server.token).lines() if "npx" in line]
+    entry = json.loads(printed)["mcpServers"]["gate"]
+    assert entry["args"][:2] == ["-y", "mcp-remote"]
+    bridge = packages().command(_REMOTE, *entry["args"][2:])
+    return client(Server(command=bridge, env={**entry["env"], "HOME": str(folder)}), calls, folder)
 
 
 def _run(command: list[str], home: Path, **more: Any) -> "subprocess.CompletedProcess[str]":

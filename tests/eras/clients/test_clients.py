@@ -13,9 +13,10 @@ import pytest
 from examples import gateway
 from tests import npm
 from tests.eras.chatty import TOOLS, log, serving
-from tests.eras.clients.foreign import Answer, Call, Client, Server, inspector, mcp_remote, node, python
+from tests.eras.clients import compiled
+from tests.eras.clients.foreign import Answer, Call, Client, Server, inspector, mcp_remote, node, program, python
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
 
 ROOT = Path(__file__).parents[3]
 POLICY = """{"version": "1", "default": "allow", "hide": ["secret"],
@@ -47,6 +48,16 @@ BRIDGED: Mapping[str, Tried] = {
     "mcp-remote-auto": Tried(mcp_remote(python("python_sdk.py", "auto")), MODERN),
 }
 """Clients that only a gateway over HTTP concerns."""
+COMPILED: Mapping[str, Tried] = {
+    "go-sdk-legacy": Tried(program(compiled.go, "legacy"), LEGACY),
+    "go-sdk-auto": Tried(program(compiled.go, "auto"), MODERN),
+    "rmcp-legacy": Tried(program(compiled.rust, "legacy"), LEGACY),
+    "rmcp-auto": Tried(program(compiled.rust, "auto"), MODERN),
+    "java-sdk": Tried(program(compiled.java, "legacy"), LEGACY),
+}
+"""Clients that take minutes to build."""
+BOTH_WAYS = {**TRIED, **COMPILED}
+WAYS = [(name, way) for name in BOTH_WAYS for way in ("http", "stdio")] + [(name, "http") for name in BRIDGED]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +86,18 @@ def gate(opa_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
             yield Gate(Server(running.url, running.token), Server(command=stdio), folder)
 
 
-WAYS = [(name, way) for name in TRIED for way in ("http", "stdio")] + [(name, "http") for name in BRIDGED]
-
-
 @pytest.mark.parametrize(("name", "way"), WAYS)
 def test_client_sees_what_is_shown_calls_what_is_allowed_and_reads_why_not(
-    name: str, way: str, gate: Gate, tmp_path: Path
+    name: str, way: str, gate: Gate, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
-    tried = {**TRIED, **BRIDGED}[name]
+    if name in COMPILED and not pytestconfig.getoption("--more-clients"):
+        pytest.skip("`make clients` builds and tries it")
+    tried = {**BOTH_WAYS, **BRIDGED}[name]
     here, amount = f"{name} over {way}", 1000 + WAYS.index((name, way))
     calls = [Call("echo", {"text": here}), Call("pay", {"amount": amount}), Call("secret", {})]
     try:
         shown = tried.client(gate.http if way == "http" else gate.stdio, calls, tmp_path)
-    except npm.Unavailable as reason:
+    except (npm.Unavailable, compiled.NoTool) as reason:
         pytest.skip(str(reason))
     assert list(shown.tools) == TOOLS
     allowed, denied, hidden = shown.answers

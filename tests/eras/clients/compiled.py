@@ -1,0 +1,49 @@
+"""Clients of languages that are compiled, built from their own lock files into the cache. Judges nothing.
+
+Maven has no lock file: pom.xml names exact versions, and what those need is as their authors say.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from tests.eras.clients.foreign import Start
+from tests.npm import CACHE
+
+HERE = Path(__file__).parent
+BUILT = CACHE / "clients"
+BUILD_S = 1200
+
+
+class NoTool(Exception):
+    """A compiler is not there; the message names it."""
+
+
+@cache
+def go() -> Start:
+    return Start([_made("go", "go", "build", "-o", str(BUILT / "go"), ".")])
+
+
+@cache
+def rust() -> Start:
+    _made("rust", "cargo", "build", "--quiet", "--locked", "--target-dir", str(BUILT / "rust"))
+    return Start([str(BUILT / "rust" / "debug" / "clients")])
+
+
+@cache
+def java() -> Start:
+    into = _made("java", "mvn", "-q", "-B", f"-Dbuilt={BUILT / 'java'}", "compile", "dependency:copy-dependencies")
+    return Start(["java", "-cp", f"{into}/classes:{into}/dependency/*", "Program"])
+
+
+def _made(name: str, tool: str, *arguments: str) -> str:
+    """The place where what is in folder `name` was built. Raises: NoTool."""
+    if shutil.which(tool) is None:
+        raise NoTool(f"There is no {tool} here.")
+    BUILT.mkdir(parents=True, exist_ok=True)
+    command: Sequence[str] = [tool, *arguments]
+    done = subprocess.run(command, cwd=HERE / name, capture_output=True, text=True, timeout=BUILD_S, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return str(BUILT / name)
