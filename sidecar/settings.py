@@ -234,6 +234,11 @@ class Settings(Model):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least level that is logged."
     )
+    log_format: Literal["auto", "text", "json"] = Field(
+        default="auto",
+        description="How the log is written: `text`, or a line of JSON for each event. `auto` is text on a terminal, "
+        "else JSON. With `json`, the greeting is such a line too.",
+    )
     opa: Opa = Opa()
     children: Children = Children()
 

@@ -2,32 +2,54 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Literal, TextIO
 
 Level = Literal["debug", "info", "warning", "error"]
+Form = Literal["auto", "text", "json"]
 
 
-def configure(level: Level = "info", stream: TextIO | None = None) -> None:
-    """Sends what is logged from `level` up to `stream` (stderr): as text on a terminal, else as JSON lines."""
+def configure(
+    level: Level = "info",
+    stream: TextIO | None = None,
+    *,
+    form: Form = "auto",
+    about: Callable[[], Mapping[str, str]] = dict,
+) -> None:
+    """Sends what is logged from `level` up to `stream` (stderr): as text on a terminal, else as JSON lines.
+
+    `form` says which outright. `about` is asked at each line for what else to put into it.
+    """
     with _without_rich():
         import structlog
 
     out = stream if stream is not None else sys.stderr
-    pretty = out.isatty()
+    pretty = form == "text" or (form == "auto" and out.isatty())
+
+    def context(_logger: Any, _method: str, event: Any) -> Any:
+        return {**about(), **event}
+
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            context,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if pretty else "iso", utc=not pretty),
             _one_line,
-            structlog.dev.ConsoleRenderer(colors=pretty) if pretty else structlog.processors.JSONRenderer(),
+            structlog.dev.ConsoleRenderer(colors=out.isatty()) if pretty else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=_Lines(out),
         cache_logger_on_first_use=True,
     )
+
+
+def log() -> Any:
+    """Where the gateway itself speaks to the operator."""
+    with _without_rich():
+        import structlog
+
+    return structlog.get_logger("sidecar")
 
 
 class _Lines:

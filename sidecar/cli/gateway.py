@@ -30,7 +30,7 @@ def serve_http(settings: "Settings", token: str | None, greet: Callable[["Ready"
 
     Raises: SidecarError, typer.Exit when a policy was rejected.
     """
-    telemetry.configure(settings.log_level)
+    _configure_log(settings)
     from sidecar.downstream.leaving import Leaving
     from sidecar.wiring import run_http
 
@@ -42,19 +42,44 @@ def serve_http(settings: "Settings", token: str | None, greet: Callable[["Ready"
             stack.enter_context(statedir.announced(settings.state, statedir.Gateway(served.operator_url, served.pid)))
             if settings.ready_file is not None:
                 stack.enter_context(_ready_file(settings.ready_file, served, token))
-            with contextlib.suppress(OSError):
-                greet(served)
+            if settings.log_format == "json":
+                _greet_in_log(settings, served)
+            else:
+                with contextlib.suppress(OSError):
+                    greet(served)
 
         _until_stopped(run_http(settings, ready=ready, leaving=leaving), settings, leaving)
 
 
 def serve_stdio(settings: "Settings") -> None:
     """Serves on stdin and stdout until stdin ends or it is told to stop. Raises: as `serve_http`."""
-    telemetry.configure(settings.log_level)
+    _configure_log(settings)
     from sidecar.downstream.leaving import Leaving
     from sidecar.wiring import run_stdio
 
     _until_stopped(run_stdio(settings), settings, Leaving(0, 0))
+
+
+def exposure(settings: "Settings") -> str:
+    """What the operator should know of who can call, or overhear a call; empty where there is nothing to know."""
+    if not settings.auth:
+        return "no token is asked for: every program on this machine may call."
+    if not settings.is_local and settings.tls is None:
+        return "other machines can connect and tokens travel in the clear; set tls, or put TLS in front."
+    return ""
+
+
+def _configure_log(settings: "Settings") -> None:
+    from sidecar.downstream.correlation import fields
+
+    telemetry.configure(settings.log_level, form=settings.log_format, about=fields)
+
+
+def _greet_in_log(settings: "Settings", served: "Ready") -> None:
+    log = telemetry.log()
+    log.info("Calls are served.", url=served.url, servers=list(settings.servers), operator_url=served.operator_url)
+    if exposed := exposure(settings):
+        log.warning(f"{exposed[0].upper()}{exposed[1:]}")
 
 
 @contextlib.contextmanager
@@ -91,7 +116,9 @@ async def stoppable(serving: Coroutine[Any, Any, None], leaving: "Leaving") -> N
         nonlocal stopping
         if stopping:
             leaving.hurry()
-        elif number != signal.SIGTERM or not leaving.begin():
+        elif number == signal.SIGTERM and leaving.begin():
+            telemetry.log().info("The gateway leaves: calls under way are finished.")
+        else:
             task.cancel()
         stopping = True
 

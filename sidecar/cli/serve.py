@@ -266,7 +266,7 @@ def _say_tools(served: "Ready") -> None:
 
 
 def _warn_if_open(settings: "Settings") -> None:
-    if not settings.auth:
-        note("regate: no token is asked for: every program on this machine may call.")
-    elif not settings.is_local and settings.tls is None:
-        note("regate: other machines can connect and tokens travel in the clear; put TLS in front.")
+    from sidecar.cli.gateway import exposure
+
+    if exposed := exposure(settings):
+        note(f"regate: {exposed}")

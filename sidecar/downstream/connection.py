@@ -10,6 +10,7 @@ from typing import cast
 
 import httptools
 
+from sidecar.downstream.correlation import UNDER_WAY
 from sidecar.downstream.guard import RequestRefused, too_large
 from sidecar.downstream.heads import Heads
 from sidecar.downstream.outlet import Outlet
@@ -31,13 +32,12 @@ _FAULT: Whole = (500, [], b"")
 
 
 class Connection(asyncio.Protocol):
-    """Reads requests and has them answered in order; `all_` holds every open connection.
+    """Reads requests and has them answered in order at `outlet`; `all_` holds every open connection.
 
     At most `HEAD_BYTES`, give or take a read, come without any of a body. A head is whole within `HEAD_S`, a body
     within `BODY_S`. Behind the request that is answered wait, no longer than `HEAD_S`, some `HELD` more (`CROWD`, if
     they came in one read) with at most `HEAD_BYTES` of body each; the rest is not read until it is its turn. Of what
     is written, something is taken within `STALL_S`. `sweep` keeps these times.
-    `outlet` is where its answers go.
     """
 
     def __init__(self, service: Service, all_: "set[Connection]") -> None:
@@ -175,8 +175,8 @@ class Connection(asyncio.Protocol):
     def stop(self) -> "asyncio.Task[None] | None":
         """Closes the connection, after what came of requests so far is answered; the task is the answer under way."""
         self._stopping = self._waning = True
-        is_told = self._deaf or (self._arriving is None and not self._heads.is_open)
-        if self._is_idle() and is_told and self._transport is not None:
+        expects = not self._deaf and (self._arriving is not None or self._heads.is_open)
+        if self._is_idle() and not expects and self._transport is not None:
             self._transport.close()
         return self._task
 
@@ -248,6 +248,7 @@ class Connection(asyncio.Protocol):
         self._task = self._loop.create_task(self._answer(request))
 
     async def _answer(self, request: Request) -> None:
+        UNDER_WAY.set((self._task, request.head))
         try:
             if request.answering is None or request.refusal is not None:
                 assert request.refusal is not None

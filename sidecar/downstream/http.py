@@ -12,6 +12,7 @@ from sidecar.core import denial, sse
 from sidecar.core.headers import forwardable
 from sidecar.core.query import Asker
 from sidecar.core.record import AuditRecord, written
+from sidecar.downstream.correlation import UNDER_WAY
 from sidecar.downstream.guard import Guard, RequestHeaders, RequestRefused
 from sidecar.downstream.pages import Pages
 from sidecar.downstream.request import Answering, Head, Whole, Writer
@@ -108,15 +109,23 @@ class Gateway:
     def refuse(self, head: Head | None, error: SidecarError) -> Whole:
         """The answer to a request that is not admitted; its refusal is told and, of a message, recorded."""
         status = getattr(error, "http_status", 400)
-        self._warn(error)
-        if head is not None and head.method == "POST":
-            self._record(head, error)
+        if head is None:
+            self._warn(error)
+        else:
+            self._tell(head, error)
         headers = [_JSON]
         if head is not None and isinstance(error, GrantError):
             headers += self._resources.challenge(head.path, error)
         if status == 405:
             headers.append((b"allow", b"POST, GET, DELETE"))
         return status, headers, denial.error(b"null", -32600, str(error))
+
+    def _tell(self, head: Head, error: SidecarError) -> None:
+        about = UNDER_WAY.set((None, head))
+        self._warn(error)
+        UNDER_WAY.reset(about)
+        if head.method == "POST":
+            self._record(head, error)
 
     async def _page(self, head: Head, _body: bytes, writer: Writer) -> None:
         await writer.write(*await self._pages.answer(head.path, head.headers))

@@ -71,4 +71,24 @@ def test_probes_follow_the_end_of_a_gateway(tmp_path: Path, opa_path: Path) -> N
         assert gateway.process.wait(60) == 0
 
 
+def test_json_log_is_json_to_the_last_line_and_names_the_trace(tmp_path: Path, opa_path: Path) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    traced = {**HEADERS, "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    with serving(tmp_path, opa_path, log_format="json") as gateway:
+        twice = b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "method": "ping", "params": {"a": "s3cret"}}'
+        plain = {**traced, "content-type": "application/json"}
+        assert httpx.post(gateway.url, headers=plain, content=twice).status_code == 400
+        assert httpx.post(gateway.url, headers={**traced, "authorization": "Bearer t0ken"}, json={}).status_code == 401
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(60) == 0
+        lines = [json.loads(line) for line in gateway.log.splitlines()]
+    assert "Calls are served." in [line["event"] for line in lines]
+    refused = [line for line in lines if line.get("trace_id") == trace]
+    assert [line["level"] for line in refused] == ["warning", "warning"]
+    assert refused[0]["server"] == refused[1]["server"] == "patient"
+    assert refused[0]["grant"] == "tests"
+    assert "s3cret" not in gateway.log
+    assert "t0ken" not in gateway.log
+
+
 PAGES = ("/livez", "/startupz", "/readyz")

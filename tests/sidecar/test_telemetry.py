@@ -66,3 +66,24 @@ def test_log_whose_reader_left_raises_nothing() -> None:
 def test_configure_in_a_fresh_process_loads_no_rich() -> None:
     program = "import sys; from sidecar import telemetry; telemetry.configure(); sys.exit('rich' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_log_is_of_the_form_that_is_asked_for_wherever_it_goes() -> None:
+    terminal, pipe = Terminal(), io.StringIO()
+    telemetry.configure("info", terminal, form="json")
+    telemetry.log().info("hello", server="git")
+    assert json.loads(terminal.getvalue())["event"] == "hello"
+    structlog.reset_defaults()
+    telemetry.configure("info", pipe, form="text")
+    telemetry.log().info("hello", server="git")
+    assert "hello" in pipe.getvalue()
+    assert not pipe.getvalue().startswith("{")
+    assert "\x1b" not in pipe.getvalue()
+
+
+def test_log_line_says_what_it_is_about_and_its_own_words_count() -> None:
+    out = io.StringIO()
+    telemetry.configure("info", out, about=lambda: {"server": "git", "grant": "alice"})
+    telemetry.log().info("hello", server="web")
+    entry = json.loads(out.getvalue())
+    assert (entry["server"], entry["grant"]) == ("web", "alice")

@@ -247,3 +247,18 @@ def test_cancellation_that_nobody_asked_for_is_no_traceback(settings: Settings, 
     wiring = wired(body)
     gateway.serve_stdio(settings)
     assert wiring.stopped
+
+
+def test_json_log_has_a_line_in_place_of_the_greeting(
+    settings: Settings, wired: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wired(_signalled(signal.SIGTERM))
+    open_to_all = settings.model_copy(update={"log_format": "json", "listen_host": "0.0.0.0"})
+    gateway.serve_http(open_to_all, "tok", lambda served: pytest.fail("it greets"))
+    told = capsys.readouterr()
+    first, second = [json.loads(line) for line in told.err.splitlines()][:2]
+    assert first["event"] == "Calls are served."
+    assert (first["url"], first["servers"]) == ("http://127.0.0.1:9/mcp", ["a"])
+    assert second["event"].startswith("Other machines can connect")
+    assert told.out == ""
+    assert "tok" not in told.err.replace("tokens", "")
