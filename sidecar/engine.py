@@ -165,6 +165,8 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
         watching = asyncio.create_task(reload.run())
         stack.push_async_callback(_ended, watching)
         exchanges = {name: exchange(name) for name in upstreams}
+        for made in exchanges.values():
+            stack.push_async_callback(made.close)
 
         def gauges(examined: health.Health, connections: int, certificate_expires_at: datetime | None) -> "Gauges":
             from sidecar.metrics import Gauges  # most of a tenth of a second that not every gateway needs

@@ -1,6 +1,6 @@
 """THE path of a message: judged, forwarded as it came, its answer relayed. Only here does an error become a denial.
 
-Imports core, ports, errors and its parts (judgement, relay); no adapter.
+Imports core, ports, errors and its parts (judgement, settlement, relay and others); no adapter.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -17,20 +17,20 @@ from sidecar.core.inflight import InFlight
 from sidecar.core.inventory import Inventory
 from sidecar.core.jsonrpc import TOOLS_CALL, Request
 from sidecar.core.messages import PassThrough, ToolCall, ToolList
-from sidecar.errors import ProtocolError, SidecarError, StateRefused, StoreError, UnusualName, UpstreamError
+from sidecar.errors import ProtocolError, SidecarError, StateRefused, UnusualName, UpstreamError
 from sidecar.judgement import CLOSED, WITHOUT_POLICY, Caller, Judgement, Verdict, unavailable
+from sidecar.late import Late
 from sidecar.notices import Notices
 from sidecar.ports import AuditLog, Clock, Event, Grant, Headers, Outgoing, Reply, Upstream
 from sidecar.recorder import Recorder, UnderWay
 from sidecar.relay import JSON_HEADERS, Addressee, Relay, denied, failure, refused, renewed
 from sidecar.rounds import Rounds
+from sidecar.settlement import Settlement
 
 _WITHOUT_POLICY = frozenset({"initialize", "ping", "server/discover"})
-_NOT_RUN = frozenset({"unreachable", "http_error", "error"})
 _ASKS = "input_required"
 _CANCELLED = "notifications/cancelled"
 _UNRECORDED = "store: the audit log cannot be written"
-_DOUBTFUL = "an error that may be due to the client's cancellation, or to another request of the same id"
 
 
 class Exchange:
@@ -53,7 +53,6 @@ class Exchange:
         rounds: Rounds | None = None,
         took: Callable[[float], None] = lambda _: None,
     ) -> None:
-        self._took = took
         self._notices = notices
         self._rounds = rounds
         self._upstream = upstream
@@ -64,6 +63,8 @@ class Exchange:
         self._clock = clock
         self._warn = warn
         self._in_flight = InFlight()
+        self._settlement = Settlement(rounds or judgement, self._recorder, self._in_flight, warn=warn, took=took)
+        self._late = Late(self._settlement)
 
     @property
     def in_flight(self) -> int:
@@ -114,13 +115,20 @@ class Exchange:
 
     async def listen(self, caller: Caller, forwarded: Headers) -> Reply:
         """The upstream's stream of messages that belong to no request, filtered like any other."""
-        reply = await self._relayed(self._upstream.listen(forwarded, caller.session), Addressee(caller))
+        reply = await self._relayed(self._overheard(caller, forwarded), Addressee(caller))
         return reply if self._notices is None else self._notices.news(reply, caller)
+
+    async def _overheard(self, caller: Caller, forwarded: Headers) -> Reply:
+        return self._late.overheard(await self._upstream.listen(forwarded, caller.session), caller, forwarded)
 
     async def end(self, caller: Caller, forwarded: Headers) -> Reply:
         """The upstream's answer to the end of a session."""
         with self._in_flight.meddling(caller.grant.id):
             return await self._relayed(self._upstream.end(forwarded, caller.session), Addressee(caller))
+
+    async def close(self) -> None:
+        """Waits for no answer any more that might come on another stream."""
+        await self._late.close()
 
     async def _call_tool(self, call: ToolCall, turn: UnderWay, forwarded: Headers) -> Reply:
         turn.method, turn.tool, turn.argument_keys = TOOLS_CALL, call.tool, call.argument_keys
@@ -140,15 +148,15 @@ class Exchange:
         except UpstreamError as error:
             self._warn(error)
             how = "unreachable" if error.surely_not_run else "unknown"
-            await self._finish(turn, verdict, how, f"{error.code}: {error}")
+            await self._settlement.finish(turn, verdict, how, f"{error.code}: {error}")
             return failure(error, call.id_raw)
         except BaseException:
-            await self._finish(turn, verdict, "unknown")
+            await self._settlement.finish(turn, verdict, "unknown")
             raise
         if reply.events is not None and reply.status < 400:
             return await self._relay.answer(replace(reply, events=self._watched(reply.events, call, turn, verdict)), to)
         how = _how(reply, call)
-        await self._finish(turn, verdict, how)
+        await self._settlement.finish(turn, verdict, how)
         if how == _ASKS and self._rounds is not None and call.modern and reply.body is not None:
             body = await self._rounds.sealed(reply.body, call, turn.caller, verdict, turn.now)
             reply = replace(reply, body=body)
@@ -195,21 +203,17 @@ class Exchange:
         self, events: AsyncGenerator[Event, None], call: ToolCall, turn: UnderWay, verdict: Verdict
     ) -> AsyncGenerator[Event, None]:
         """The call's own stream, untouched; what it says of the call settles the reservation."""
-        how = None
+        awaited = self._late.awaited(call.id, turn, verdict)
         try:
             async with aclosing(events) as incoming:
                 async for event in incoming:
-                    if how is None and event.data:
-                        how = "unknown" if event.fault else ending(event.data, call.id)
-                        if how is not None:
-                            await self._finish(turn, verdict, how, event.fault)
-                        if how == _ASKS and self._rounds is not None and call.modern:
-                            data = await self._rounds.sealed(event.data, call, turn.caller, verdict, turn.now)
-                            event = replace(event, data=data, raw=renewed(event, data))
+                    how = await awaited.hear(event)
+                    if how == _ASKS and self._rounds is not None and call.modern:
+                        data = await self._rounds.sealed(event.data, call, turn.caller, verdict, turn.now)
+                        event = replace(event, data=data, raw=renewed(event, data))
                     yield event
         finally:
-            if how is None:
-                await self._finish(turn, verdict, "unknown")
+            await awaited.leave()
 
     async def _pass_through(self, message: PassThrough, turn: UnderWay, forwarded: Headers) -> Reply:
         turn.method = message.method or ""
@@ -252,24 +256,6 @@ class Exchange:
             self._warn(error)
             return failure(error, to.id_raw)
         return await self._relay.answer(reply, to)
-
-    async def _finish(self, turn: UnderWay, verdict: Verdict, how: str, cause: str = "") -> None:
-        """Gives back what a call took that surely did not run, and writes its record."""
-        self._took(perf_counter() - turn.forwarded)
-        assert turn.flight is not None
-        self._in_flight.end(turn.flight, answered=how != "unknown")
-        if turn.flight.doubtful and how != "unreachable" and how in _NOT_RUN:
-            how, cause = "unknown", _DOUBTFUL
-        if how in _NOT_RUN:
-            try:
-                await (self._rounds or self._judgement).give_back(verdict, turn.now)
-            except StoreError as failed:
-                self._warn(failed)
-                cause = f"{cause} {failed.code}: not given back: {failed}".strip()
-            except BaseException:
-                self._recorder.judged(turn, verdict, how, "given_up: not given back")
-                raise
-        self._recorder.judged(turn, verdict, how, cause)
 
     def _refuse(self, error: ProtocolError, turn: UnderWay) -> Reply:
         self._warn(error)

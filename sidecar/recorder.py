@@ -16,7 +16,7 @@ from sidecar.ports import AuditLog
 
 
 class UnderWay(msgspec.Struct):
-    """One message under way: who, when, and what the audit will say of it."""
+    """One message under way: who, when, and what the audit will say of it. `left`: when its stream broke off."""
 
     caller: Caller
     now: datetime
@@ -26,6 +26,7 @@ class UnderWay(msgspec.Struct):
     argument_keys: tuple[str, ...] = ()
     flight: Flight | None = None
     forwarded: float = 0.0
+    left: float = 0.0
 
 
 class Recorder:

@@ -20,7 +20,7 @@ MODULES = sorted(path.relative_to(ROOT) for folder in SOURCE for path in (ROOT /
 DOCUMENTS = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").rglob("*.md")))
 
 ADAPTER = {"errors", "core", "ports", "database", "redis", "http1", "fetch"}
-THE_PATH = {"judgement", "recorder", "rounds", "visibility", "relay", "notices", "exchange"}
+THE_PATH = {"judgement", "recorder", "rounds", "settlement", "late", "visibility", "relay", "notices", "exchange"}
 ROOMS: Mapping[str, set[str]] = {
     "errors": set(),
     "core": {"errors"},

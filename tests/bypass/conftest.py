@@ -176,6 +176,11 @@ class Scene:
     def call(self, tool: str, arguments: Any = None, **headers: str) -> httpx.Response:
         return self.post(call(tool, arguments), **headers)
 
+    def resume(self, event_id: str, **headers: str) -> httpx.Response:
+        """The stream behind an event, up to its end."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.client.get(self.running.url, headers={**self.headers, "last-event-id": event_id, **named})
+
     def session(self, token: str | None = None) -> str:
         """A fresh session's id."""
         return self.post(rpc("initialize"), token=token).headers["mcp-session-id"]

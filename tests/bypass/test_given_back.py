@@ -1,4 +1,4 @@
-"""A call that ran cannot be made to look as if it had not: limits and approvals stay used up. Source: G32, G37."""
+"""A call that ran cannot be made to look as if it had not: limits and approvals stay used up. Source: G23, G32, G37."""
 
 import json
 import threading
@@ -111,6 +111,55 @@ def test_limit_and_honest_error_is_given_back(scene: Scene) -> None:
     scene.rogue.answers["tools/call"] = _error
     for number in range(LIMIT + 1):
         assert "error" in scene.post(call("limited", id=100 + number), mcp_session_id=session).text
+    assert scene.rogue.reached() == ["limited"] * (LIMIT + 1)
+
+
+def broken_off(scene: Scene) -> None:
+    """A server whose calls answer on the stream that their client takes up again, each with an error."""
+    ids: dict[str, int] = {}
+
+    def begin(seen: Seen) -> bytes:
+        place = f"e{len(ids)}"
+        ids[place] = seen.message["id"]
+        return stream(b"id: %b\nretry: 1\ndata: \n\n" % place.encode())
+
+    def end(seen: Seen) -> bytes:
+        place = seen.headers["last-event-id"]
+        error = {"jsonrpc": "2.0", "id": ids[place], "error": {"code": -32602, "message": "no"}}
+        return stream(b"id: %b-1\ndata: %b\n\n" % (place.encode(), json.dumps(error).encode()))
+
+    scene.rogue.answers |= {"tools/call": begin, "GET": end}
+
+
+def event_id(response: httpx.Response) -> str:
+    return next(line.removeprefix("id: ") for line in response.text.splitlines() if line.startswith("id: "))
+
+
+def test_limit_and_honest_error_on_the_stream_taken_up_again_is_given_back(scene: Scene) -> None:
+    session = scene.session()
+    broken_off(scene)
+    for number in range(LIMIT + 1):
+        begun = scene.post(call("limited", id=100 + number), mcp_session_id=session)
+        assert "error" in scene.resume(event_id(begun), mcp_session_id=session).text
+    assert scene.rogue.reached() == ["limited"] * (LIMIT + 1)
+
+
+@pytest.mark.parametrize("trick", ["cancels first", "takes up an older call of that id", "calls again under that id"])
+def test_limit_and_tricks_with_streams_taken_up_again_count(scene: Scene, trick: str) -> None:
+    session = scene.session()
+    broken_off(scene)
+    first = scene.post(call("limited", id=7), mcp_session_id=session)
+    assert "error" in scene.resume(event_id(first), mcp_session_id=session).text
+    for _ in range(LIMIT + 1):
+        begun = scene.post(call("limited", id=7), mcp_session_id=session)
+        place = event_id(begun) if "id: " in begun.text else event_id(first)
+        if trick == "cancels first":
+            stop(scene, session, "notifications/cancelled")
+        elif trick == "calls again under that id":
+            scene.post(rpc("resources/read", {}, 7), mcp_session_id=session)
+        else:
+            place = event_id(first)
+        scene.resume(place, mcp_session_id=session)
     assert scene.rogue.reached() == ["limited"] * (LIMIT + 1)
 
 

@@ -277,8 +277,17 @@ LEDGER: dict[str, Requirement] = {
             "sidecar/upstream/test_resumption",
             "stream_is_taken_up_behind_the_event_that_is_named_as_often_as_it_is_asked_for",
         )
+        + _in(
+            "sidecar/test_late",
+            "answer_on_the_stream_that_goes_on_settles_the_call",
+            "answer_on_any_other_stream_settles_nothing",
+        )
+        + _in(
+            "bypass/test_given_back",
+            "limit_and_honest_error_on_the_stream_taken_up_again_is_given_back",
+            "limit_and_tricks_with_streams_taken_up_again_count",
+        )
         + _in("sidecar/downstream/test_http", "get_relays_the_servers_stream_filtered"),
-        missing="an answer that comes on a GET stream is relayed, but its call is recorded as of unknown end",
     ),
     "G24": Requirement(
         "25 cancellation; 26 streamable-http, Cancellation",
@@ -407,6 +416,8 @@ LEDGER: dict[str, Requirement] = {
             "limit_and_calls_of_two_rounds_count_once_each",
             "error_of_the_server_gives_no_limit_back",
         )
+        + _in("sidecar/test_late", "error_after_the_client_meddled_proves_nothing")
+        + _in("sidecar/test_settlement", "finish_gives_back_what_surely_did_not_run_and_records")
         + _in("sidecar/test_rounds", "two_rounds_are_judged_twice_and_counted_once"),
     ),
     "G33": Requirement("own", "Legacy confirmation by elicitation on the call's stream.", missing=_NO_APPROVAL_IN_BAND),

@@ -1,0 +1,56 @@
+"""How calls end: what a call took is given back or kept, and its record is written. Nothing is forwarded here.
+
+Imports core, judgement, recorder, rounds and errors; no adapter. Source: mcp-gateway.md G32.
+"""
+
+from collections.abc import Callable
+from time import perf_counter
+
+from sidecar.core.inflight import InFlight
+from sidecar.errors import SidecarError, StoreError
+from sidecar.judgement import Judgement, Verdict
+from sidecar.recorder import Recorder, UnderWay
+from sidecar.rounds import Rounds
+
+_NOT_RUN = frozenset({"unreachable", "http_error", "error"})
+_DOUBTFUL = "an error that may be due to the client's cancellation, or to another request of the same id"
+
+
+class Settlement:
+    """Ends the calls of one server. `took` is told how long the server took for each.
+
+    Units: `took`, in seconds.
+    """
+
+    def __init__(
+        self,
+        judgement: Judgement | Rounds,
+        recorder: Recorder,
+        in_flight: InFlight,
+        *,
+        warn: Callable[[SidecarError], None],
+        took: Callable[[float], None],
+    ) -> None:
+        self._judgement = judgement
+        self._recorder = recorder
+        self._in_flight = in_flight
+        self._warn = warn
+        self._took = took
+
+    async def finish(self, turn: UnderWay, verdict: Verdict, how: str, cause: str = "") -> None:
+        """Gives back what a call took that surely did not run, and writes its record."""
+        self._took((turn.left or perf_counter()) - turn.forwarded)
+        assert turn.flight is not None
+        self._in_flight.end(turn.flight, answered=how != "unknown")
+        if turn.flight.doubtful and how != "unreachable" and how in _NOT_RUN:
+            how, cause = "unknown", _DOUBTFUL
+        if how in _NOT_RUN:
+            try:
+                await self._judgement.give_back(verdict, turn.now)
+            except StoreError as failed:
+                self._warn(failed)
+                cause = f"{cause} {failed.code}: not given back: {failed}".strip()
+            except BaseException:
+                self._recorder.judged(turn, verdict, how, "given_up: not given back")
+                raise
+        self._recorder.judged(turn, verdict, how, cause)
