@@ -19,7 +19,15 @@ sys.path.insert(0, str(ROOT))
 from pydantic import BaseModel  # noqa: E402
 
 from scripts import chart_docs  # noqa: E402
-from sidecar import cli, settings, settings_auth, settings_container, settings_file, settings_serving  # noqa: E402
+from sidecar import (  # noqa: E402
+    cli,
+    settings,
+    settings_auth,
+    settings_container,
+    settings_file,
+    settings_serving,
+    settings_sources,
+)
 
 _WIDTH = 100
 _MADE = "<!-- Made by scripts/reference.py; change the code, then run that. -->"
@@ -73,6 +81,18 @@ _SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ),
     ("policies.ID", settings.Policy, "A policy, by the id that grants name."),
     (
+        "policy_dir",
+        settings_sources.PolicyDir,
+        "Policies from a folder: files that come and go are followed. A ConfigMap mounted there is read as one copy.",
+    ),
+    (
+        "bundle",
+        settings_sources.Bundle,
+        "All policies from one bundle, as `regate build` makes it: fetched again and again, verified, and kept for a "
+        "start without its source. With `keys`, or else `unsigned: true`. See [bundles](../bundles.md).",
+    ),
+    ("bundle.keys", settings_sources.BundleKey, "A list. A bundle is taken when one of the keys signed it."),
+    (
         "grants.ID",
         settings.TokenGrant,
         "A token's right to one server under one policy, with one of `token_env`, `token_file` and `token_sha256`. "
@@ -85,7 +105,12 @@ _SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
         "Tokens of grants are taken beside them.",
     ),
     ("oauth.rules", settings_auth.Rule, "A list. What a token is good for is said by the first rule that fits it."),
-    ("opa", settings.Opa, "The Open Policy Agent that decides."),
+    (
+        "opa",
+        settings.Opa,
+        "The Open Policy Agent that decides. Without `url` the gateway starts one; an OPA at a `url` must have its "
+        "policies already, and every decision of it must name the revision expected.",
+    ),
     ("children", settings.Children, "Processes started for servers that are commands."),
 )
 

@@ -23,22 +23,17 @@ from sidecar.core.record import AuditRecord
 from sidecar.core.sealed import Seal
 from sidecar.counters.sqlite import SqliteCounters
 from sidecar.database import Database, open_database
+from sidecar.deciding import Deciding
 from sidecar.downstream.turns import InTurn
-from sidecar.errors import DecisionError, SettingsError, SidecarError, StoreError, UpstreamError
+from sidecar.errors import DecisionError, SidecarError, StoreError, UpstreamError
 from sidecar.exchange import Exchange
 from sidecar.grants.given import GivenGrants
 from sidecar.grants.sqlite import SqliteGrants
-from sidecar.http1 import Origin
 from sidecar.judgement import Judgement
 from sidecar.notices import Notices
-from sidecar.opa import binary
-from sidecar.opa.bundles import Publisher
-from sidecar.opa.client import OpaClient
-from sidecar.opa.process import OpaProcess, runtime_directory
 from sidecar.policies import Policies
 from sidecar.ports import AuditLog, Grant, Upstream
 from sidecar.relay import Relay
-from sidecar.reload import PolicyReload
 from sidecar.rounds import Rounds
 from sidecar.settings import Server, Settings, TokenGrant
 from sidecar.states.sqlite import SqliteStates
@@ -76,27 +71,20 @@ class Engine:
     probes: Mapping[str, "asyncio.Task[list[str] | None]"]
     policies: Policies
     health: Callable[[], Any]
-    process: OpaProcess
-    binary: Path
+    deciding: Deciding
     tally: Tally
     gauges: Callable[["Health", int, datetime | None], "Gauges"]
-    in_force: Callable[[str], tuple[str, bytes] | None]
 
 
 @asynccontextmanager
 async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGenerator[Engine, None]:
     """Started and ready; stopped in reverse. Raises: SidecarError, translator.PolicyRejected."""
-    policies = Policies(settings)
     tally = Tally()
     async with AsyncExitStack() as stack:
-        reload = PolicyReload(
-            policies.files,
-            policies.translate,
-            lambda bundle: publisher.publish(bundle),
-            policies.loaded,
-            policies.failed,
-        )
-        policies.bundle = await reload.load()
+        deciding = Deciding(settings)
+        stack.push_async_callback(deciding.close)
+        policies = deciding.policies
+        await deciding.load()
         state = open_database(settings.state, "state")
         stack.push_async_callback(state.close)
         log = _audit(settings)
@@ -104,14 +92,7 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
         stack.push_async_callback(audit.close)
         grants = SqliteGrants(state)
         given = _given(settings, grants)
-        path = await asyncio.to_thread(_opa, settings.opa.binary)
-        directory = runtime_directory()
-        process = OpaProcess(path, directory)
-        stack.push_async_callback(process.stop)
-        opa = OpaClient(Origin(socket_path=str(process.socket_path)), timeout_s=settings.opa.timeout_s)
-        stack.push_async_callback(opa.close)
-        publisher = Publisher(directory, opa.ask)
-        publisher.place(policies.bundle)
+        await deciding.prepare()
         inventories = {name: Inventory() for name in settings.servers}
         upstreams = {
             name: made_upstream(name, server, settings, warn, sole_client=sole_client)
@@ -126,15 +107,15 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
         probes = {name: asyncio.create_task(_probe(name, upstreams[name], inventories[name])) for name in upstreams}
         for probing in probes.values():
             stack.push_async_callback(_ended, probing)
-        await process.start()
+        await deciding.start()
         approvals = SqliteApprovals(state)
         judgement = Judgement(
-            opa, SqliteCounters(state), approvals, took=tally.decisions.took, reserved=tally.reservations.took
+            deciding, SqliteCounters(state), approvals, took=tally.decisions.took, reserved=tally.reservations.took
         )
         rounds = Rounds(judgement, Seal(session_key(settings.state)), SqliteStates(state), secrets.token_bytes)
         clock = SystemClock()
 
-        notices = {name: Notices(opa, inventories[name]) for name in upstreams}
+        notices = {name: Notices(deciding, inventories[name]) for name in upstreams}
         for told in notices.values():
             stack.push_async_callback(told.close)
             policies.watch(told.reloaded)
@@ -142,7 +123,7 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
         def exchange(name: str) -> Exchange:
             inventory = inventories[name]
             visibility = Visibility(
-                opa, inventory, generation=lambda: policies.generation, ttl_cap_ms=settings.list_ttl_cap_ms
+                deciding, inventory, generation=lambda: deciding.generation, ttl_cap_ms=settings.list_ttl_cap_ms
             )
             relay = Relay(visibility, warn)
             upstream = spoken_to[name]
@@ -160,9 +141,9 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
             )
 
         async def examine() -> health.Health:
-            return await _health(policies, publisher, state, audit)
+            return await _health(deciding, state, audit)
 
-        watching = asyncio.create_task(reload.run())
+        watching = asyncio.create_task(deciding.run())
         stack.push_async_callback(_ended, watching)
         exchanges = {name: exchange(name) for name in upstreams}
         for made in exchanges.values():
@@ -182,8 +163,8 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
                 connections=connections,
                 approvals_pending=pending,
                 audit_queued=log.queued,
-                opa_restarts=process.restarts,
-                policies_loaded_at=reload.loaded_at,
+                opa_restarts=deciding.restarts,
+                policies_loaded_at=deciding.loaded_at,
                 certificate_expires_at=certificate_expires_at,
             )
 
@@ -195,11 +176,9 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
             probes=probes,
             policies=policies,
             health=examine,
-            process=process,
-            binary=path,
+            deciding=deciding,
             tally=tally,
             gauges=gauges,
-            in_force=reload.in_force,
         )
 
 
@@ -214,15 +193,6 @@ def session_key(state: Path) -> bytes:
 def warn(error: SidecarError) -> None:
     """One line in the operator's log."""
     _log.warning(str(error), code=error.code)
-
-
-def _opa(chosen: Path | None) -> Path:
-    """The OPA the settings name, or the one found or got. Raises: SettingsError, OpaMissing."""
-    if chosen is None:
-        return binary.ensure(_log.info)
-    if (fault := binary.fault(chosen)) is not None:
-        raise SettingsError(f"opa.binary: {chosen} {fault}.")
-    return chosen
 
 
 def _in_turn(upstream: Upstream, server: Server, inventory: Inventory, sole_client: bool) -> Upstream:
@@ -272,16 +242,16 @@ async def _probe(name: str, upstream: Upstream, inventory: Inventory) -> list[st
         return None
 
 
-async def _health(policies: Policies, publisher: Publisher, state: Database, audit: AuditLog) -> health.Health:
+async def _health(deciding: Deciding, state: Database, audit: AuditLog) -> health.Health:
     held: Mapping[str, str] | None = None
     problem = ""
     with suppress(DecisionError):
-        held = await publisher.held()
+        held = await deciding.held()
     try:
         await state.probe()
     except StoreError as error:
         problem = str(error)
-    return health.Health(policies.states(), held, problem, audit.healthy)
+    return health.Health(deciding.policies.states(), held, problem, audit.healthy, source=deciding.source())
 
 
 def _dropped(record: AuditRecord) -> None:

@@ -192,6 +192,13 @@ class DecisionOffShape(DecisionError):
     code = "decision_off_shape"
 
 
+class PolicyStale(DecisionError):
+    """What OPA holds is not known to be what its source has, or there is nothing of it."""
+
+    code = "policy_stale"
+    hint = "Look at the bundle's source; `regate status` says what is wrong with it."
+
+
 class UpstreamError(SidecarError):
     """The MCP server behind us did not answer.
 

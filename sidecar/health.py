@@ -10,13 +10,44 @@ from typing import Any, Literal
 class PolicyState:
     """One policy: the revision made from its file (None: the file is rejected and none was ever good).
 
-    `problem` is why the file as it stands now is not in force; then an older revision is.
+    The revision is empty where there is no such policy; `problem` says why. Else `problem` is why the file as it stands
+    now is not in force; then an older revision is.
     """
 
     id: str
     file: str
     revision: str | None
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """Where bundles come from, and the one in force. `age_s`: since the source last had nothing newer.
+
+    `problem` is why what the source has now is not in force; `stale` why no call may be decided at all.
+    """
+
+    name: str
+    revision: str | None
+    serial: int | None = None
+    commit: str = ""
+    age_s: float | None = None
+    max_age_s: float | None = None
+    problem: str = ""
+    stale: str = ""
+
+    def document(self) -> dict[str, Any]:
+        """Its part of `/status`."""
+        return {
+            "source": self.name,
+            "revision": self.revision,
+            "serial": self.serial,
+            "commit": self.commit,
+            "age_s": None if self.age_s is None else round(self.age_s),
+            "max_policy_age_s": self.max_age_s,
+            "problem": self.problem,
+            "in_force": not self.stale,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +68,7 @@ class Health:
     store_problem: str = ""
     audit_healthy: bool = True
     stopping: bool = False
+    source: SourceState | None = None
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -51,6 +83,8 @@ class Health:
     def _reasons(self) -> Iterator[str]:
         if self.stopping:
             yield "the gateway is stopping"
+        if self.source is not None and self.source.stale:
+            yield self.source.stale
         if self.opa is None:
             yield "OPA does not answer"
         else:
@@ -70,7 +104,7 @@ def _missing(policy: PolicyState, held: Mapping[str, str]) -> Iterator[str]:
     if policy.revision is None:
         yield f"policy {policy.id} was rejected"
     elif policy.id not in held:
-        yield f"OPA does not hold policy {policy.id}"
+        yield f"OPA does not hold policy {policy.id}{f': {policy.problem}' if not policy.revision else ''}"
     elif held[policy.id] != policy.revision:
         yield f"OPA holds another revision of policy {policy.id}"
 
@@ -128,6 +162,7 @@ def status(
             }
             for policy in health.policies
         ],
+        "bundle": health.source.document() if health.source is not None else None,
         "opa": {"answers": health.opa is not None, "binary": about.opa_binary, "restarts": about.opa_restarts},
         "store": {
             "folder": about.state,

@@ -131,6 +131,10 @@ def _standing(now: Gauges) -> Iterator[Metric]:
         in_force.add_metric([policy.id], float(held and not policy.problem))
     yield info
     yield in_force
+    if health.source is not None:
+        yield _gauge("regate_bundle_in_force", "Whether calls are decided by the bundle.", not health.source.stale)
+        if health.source.age_s is not None:
+            yield _gauge("regate_bundle_age_seconds", "Since the bundle's source confirmed it.", health.source.age_s)
     for name, help_, at in (
         ("regate_policies_loaded_timestamp_seconds", "When the policies were loaded last.", now.policies_loaded_at),
         ("regate_certificate_expiry_timestamp_seconds", "When TLS's certificate ends.", now.certificate_expires_at),

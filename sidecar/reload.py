@@ -34,11 +34,11 @@ class _Seen:
 
 
 class PolicyReload:
-    """Keeps what is published in step with `files` (policy id → path)."""
+    """Keeps what is published in step with the files that `files` names at the time (policy id → path)."""
 
     def __init__(
         self,
-        files: Mapping[str, Path],
+        files: Callable[[], Mapping[str, Path]],
         translate: Translate,
         publish: Callable[[Bundle], Awaitable[None]],
         on_loaded: Callable[[Bundle], None],
@@ -46,7 +46,7 @@ class PolicyReload:
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._files = dict(files)
+        self._files = files
         self._translate = translate
         self._publish = publish
         self._on_loaded = on_loaded
@@ -130,7 +130,10 @@ class PolicyReload:
 
     def _read(self) -> Contents:
         problems = []
-        for policy, path in self._files.items():
+        files = self._files()
+        for policy in self._seen.keys() - files.keys():
+            del self._seen[policy]
+        for policy, path in files.items():
             try:
                 self._seen[policy] = _look(path, self._seen.get(policy))
             except (OSError, ValueError) as error:
@@ -139,7 +142,7 @@ class PolicyReload:
                 problems.append(f"{path} (policy {policy}) cannot be read: {reason}.")
         if problems:
             raise SettingsError(" ".join(problems), hint="Put the file back; until then the last good policies stay.")
-        return {policy: self._seen[policy].content for policy in self._files}
+        return {policy: self._seen[policy].content for policy in files}
 
 
 def _look(path: Path, before: _Seen | None) -> _Seen:

@@ -62,8 +62,8 @@ def pages(settings: Settings, parts: Engine, front: Front, operator_token: str) 
         return exposition(parts.tally, parts.gauges(await examined(), len(front.connections), expires_at))
 
     def policy(id_: str) -> Mapping[str, Any] | None:
-        known = parts.in_force(id_)
-        return None if known is None else _policy(settings, id_, *known)
+        known = parts.deciding.in_force(id_)
+        return None if known is None else _policy(settings, parts, id_, *known)
 
     token = settings.metrics_token.read().encode("latin-1") if settings.metrics_token is not None else None
     return Pages(ready, status, policy, operator_token.encode(), front.documents, metrics, token)
@@ -76,18 +76,18 @@ def _about(settings: Settings, parts: Engine, front: Front) -> health.About:
         url=front.url,
         started=front.started,
         state=str(settings.state.absolute()),
-        opa_binary=str(parts.binary),
-        opa_restarts=parts.process.restarts,
+        opa_binary=parts.deciding.opa_name,
+        opa_restarts=parts.deciding.restarts,
         tls=None if front.tls is None else health.Tls(front.tls.expires_at, front.tls.problem),
     )
 
 
-def _policy(settings: Settings, id_: str, revision: str, document: bytes) -> dict[str, Any]:
+def _policy(settings: Settings, parts: Engine, id_: str, revision: str, document: bytes) -> dict[str, Any]:
     return {
         "version": __version__,
         "id": id_,
         "revision": revision,
-        "approval_map": settings.policies[id_].approval_map,
+        "approval_map": parts.policies.approval_map(id_),
         "document": document.decode(),
         "grants": [
             {"id": name, "server": grant.server} for name, grant in settings.grants.items() if grant.policy == id_

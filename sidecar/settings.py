@@ -17,9 +17,9 @@ from sidecar.errors import SettingsError
 from sidecar.settings_auth import Credentials, OAuth
 from sidecar.settings_container import Container, ImageName
 from sidecar.settings_serving import Drain, Tls
+from sidecar.settings_sources import DEFAULT_APPROVAL_MAP, Bundle, OpaUrl, PolicyDir
 from sidecar.settings_values import Id, Located, Model, Name, Secret, Text, Variable, Word, host_and_port, is_loopback
 
-DEFAULT_APPROVAL_MAP = ("Requires human approval.",)
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 _TOKEN_CHARACTERS = 16
@@ -166,6 +166,19 @@ class Opa(Model):
     timeout_s: float = Field(
         default=2, gt=0, le=60, description="Seconds to wait for a decision; then the call is denied."
     )
+    url: OpaUrl | None = Field(
+        default=None,
+        description="An OPA that somebody else runs, `http://…`, `https://…` or `unix:///path`; none is started then.",
+    )
+    token: Secret | None = Field(
+        default=None, description="A bearer token for that OPA: `{env: VARIABLE}` or `{file: PATH}`."
+    )
+    ca_file: Located | None = Field(default=None, description="Certificates (PEM) to believe that OPA by.")
+    revisions: dict[Id, Word] = Field(
+        default={},
+        description="The revision of each policy that that OPA must hold, by the policy's id, in place of a bundle or "
+        "of policies that tell it.",
+    )
 
 
 class Children(Model):
@@ -216,6 +229,12 @@ class Settings(Model):
     )
     servers: dict[Name, Server] = Field(min_length=1, description="The MCP servers, by the name in `/mcp/<name>`.")
     policies: dict[Id, Policy] = Field(default={}, description="The policies, by id.")
+    policy_dir: PolicyDir | None = Field(
+        default=None, description="See `policy_dir` below; policies from a folder, in place of `policies`."
+    )
+    bundle: Bundle | None = Field(
+        default=None, description="See `bundle` below; policies from a bundle, in place of `policies`."
+    )
     grants: dict[Id, TokenGrant] = Field(default={}, description="Grants whose tokens are made elsewhere, by id.")
     oauth: OAuth | None = Field(default=None, description="See `oauth` below; without it, only tokens of grants count.")
     allowed_origins: tuple[str, ...] = Field(default=(), description="Values of `Origin` that browsers may send.")
@@ -260,6 +279,13 @@ class Settings(Model):
     def hosts(self) -> frozenset[str]:
         """Every name or address, without a port and in lower case, that `Host` may carry."""
         return frozenset(name.lower() for name in (*LOOPBACK_NAMES, self.listen_host, *self.allowed_hosts))
+
+    @property
+    def policy_ids(self) -> tuple[str, ...] | None:
+        """The ids of all policies; None where only what comes from elsewhere tells them."""
+        if self.policy_dir is not None or self.bundle is not None:
+            return None
+        return tuple(self.opa.revisions or self.policies)
 
     @property
     def is_local(self) -> bool:

@@ -12,6 +12,7 @@ NAMED = ("servers", "policies", "grants")
 """The settings that are mappings with names of the operator's own."""
 
 _TOKEN_SOURCES = ("token_env", "token_file", "token_sha256")
+_POLICY_SOURCES = ("policies", "policy_dir", "bundle")
 _CREDENTIAL_SOURCES = ("env", "file", "command", "oauth")
 
 
@@ -27,23 +28,46 @@ class Problem:
 def conflicts(given: Mapping[str, Any]) -> Iterator[Problem]:
     """The contradictions in settings as they were given, of whatever types they are."""
     servers, policies, grants = (_mapping(given.get(name)) for name in NAMED)
+    yield from _policy_sources(given)
+    known = _known_policies(given, policies)
     for name, server in servers.items():
         yield from _transport(("servers", name), _mapping(server))
     seen: dict[tuple[str, str], str] = {}
     for id_, entry in grants.items():
         grant = _mapping(entry)
         yield from _reference(("grants", id_, "server"), grant.get("server"), servers, "server")
-        yield from _reference(("grants", id_, "policy"), grant.get("policy"), policies, "policy")
+        yield from _reference(("grants", id_, "policy"), grant.get("policy"), known, "policy")
         sources = [(source, str(grant[source])) for source in _TOKEN_SOURCES if grant.get(source) is not None]
         if len(sources) != 1:
             yield Problem(("grants", id_), "must have one of token_env, token_file and token_sha256")
         elif seen.setdefault(sources[0], id_) != id_:
             yield Problem(("grants", id_, sources[0][0]), f"is the token of grant {seen[sources[0]]} already")
-    yield from _of_rules(_mapping(given.get("oauth")), servers, policies, grants)
+    yield from _of_rules(_mapping(given.get("oauth")), servers, known, grants)
+
+
+def _policy_sources(given: Mapping[str, Any]) -> Iterator[Problem]:
+    opa = _mapping(given.get("opa"))
+    sources = [name for name in _POLICY_SOURCES if given.get(name)]
+    sources += ["opa.revisions"] if opa.get("revisions") else []
+    for extra in sources[1:]:
+        yield Problem(tuple(extra.split(".")), f"excludes {sources[0]}", "policies come from one of them")
+    if opa.get("url") is None:
+        for name in ("token", "ca_file", "revisions"):
+            if opa.get(name):
+                yield Problem(("opa", name), "is for an OPA of somebody else: url is missing")
+    elif opa.get("binary") is not None:
+        yield Problem(("opa", "binary"), "is not started when url is set")
+
+
+def _known_policies(given: Mapping[str, Any], policies: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The policies that there are by these settings; None where only a folder or a bundle tells."""
+    if given.get("policy_dir") or given.get("bundle"):
+        return None
+    return policies or _mapping(_mapping(given.get("opa")).get("revisions"))
 
 
 def _of_rules(
-    oauth: Mapping[str, Any], servers: Mapping[str, Any], policies: Mapping[str, Any], grants: Mapping[str, Any]
+    oauth: Mapping[str, Any], servers: Mapping[str, Any], policies: Mapping[str, Any] | None, grants: Mapping[str, Any]
 ) -> Iterator[Problem]:
     if oauth and (oauth.get("jwks_url") is None) == (oauth.get("jwks_file") is None):
         yield Problem(("oauth",), "must have one of jwks_url and jwks_file")
@@ -91,8 +115,8 @@ def _credential(way: Way, server: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(way, "are sent in a header that headers sets as well")
 
 
-def _reference(way: Way, name: object, known: Mapping[str, Any], noun: str) -> Iterator[Problem]:
-    if isinstance(name, str) and name not in known:
+def _reference(way: Way, name: object, known: Mapping[str, Any] | None, noun: str) -> Iterator[Problem]:
+    if known is not None and isinstance(name, str) and name not in known:
         yield Problem(way, f"there is no {noun} of that name", near(name, list(known)))
 
 

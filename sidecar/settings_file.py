@@ -15,8 +15,9 @@ from pydantic_core import ErrorDetails
 from sidecar.errors import SettingsError
 from sidecar.settings import Children, Opa, Policy, Server, Settings, TokenGrant
 from sidecar.settings_auth import OAuth
-from sidecar.settings_conflicts import NAMED, Problem, Way, conflicts, near
+from sidecar.settings_conflicts import Problem, Way, conflicts, near
 from sidecar.settings_serving import Drain, Tls
+from sidecar.settings_sources import Bundle, PolicyDir
 
 if TYPE_CHECKING:
     from sidecar.yamltree import Tree
@@ -31,12 +32,14 @@ _PARTS: dict[str, type[BaseModel]] = {
     "oauth": OAuth,
     "tls": Tls,
     "drain": Drain,
+    "policy_dir": PolicyDir,
+    "bundle": Bundle,
 }
 
 ENVIRONMENT = {
     f"REGATE_{name.upper()}": name
     for name in Settings.model_fields
-    if not name.startswith("allowed_") and name not in (*NAMED, *_PARTS, "metrics_token")
+    if not name.startswith("allowed_") and name not in (*_PARTS, "metrics_token")
 }
 """Variables that take the place of a setting in the file."""
 

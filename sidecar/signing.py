@@ -36,14 +36,14 @@ def signatures(files: Mapping[str, str], key: bytes, algorithm: str) -> str:
     Raises: SigningFailed.
     """
     entries = [
-        {"name": path, "hash": hashlib.sha256(_hashed(path, text)).hexdigest(), "algorithm": "SHA-256"}
+        {"name": path, "hash": hashlib.sha256(hashed(path, text)).hexdigest(), "algorithm": "SHA-256"}
         for path, text in sorted(files.items())
     ]
     token = _token({"files": entries, "keyid": KEY_ID}, key, algorithm)
     return json.dumps({"signatures": [token]}, indent=2) + "\n"
 
 
-def _hashed(path: str, text: str) -> bytes:
+def hashed(path: str, text: str) -> bytes:
     """What OPA takes the digest of: of a manifest, its meaning in the form that Go writes; else the bytes."""
     if path != _MANIFEST:
         return text.encode()

@@ -35,9 +35,15 @@ ROOMS: Mapping[str, set[str]] = {
     "settings_auth": {"errors", "settings_values"},
     "settings_serving": {"settings_values"},
     "settings_container": {"settings_values"},
-    "settings": {"errors", "settings_values", "settings_auth", "settings_serving", "settings_container"},
+    "settings_sources": {"settings_values"},
+    "settings": {
+        *("errors", "settings_values", "settings_auth", "settings_serving", "settings_container", "settings_sources")
+    },
     "settings_conflicts": set(),
-    "settings_file": {"errors", "settings", "settings_auth", "settings_serving", "settings_conflicts", "yamltree"},
+    "settings_file": {
+        *("errors", "settings", "settings_auth", "settings_serving", "settings_sources", "settings_conflicts"),
+        "yamltree",
+    },
     "settings_schema": {"settings"},
     "fetch": {"errors"},
     "checkup": {"statedir"},
@@ -46,17 +52,20 @@ ROOMS: Mapping[str, set[str]] = {
     "redis": {"errors"},
     "upstreams": {"settings", "settings_auth", "errors", "ports", "upstream"},
     "bearers": {"settings_auth", "errors", "ports", "fetch", "grants", "downstream"},
-    "policies": {"settings", "health", "errors", "translator"},
+    "policyfolder": {"errors"},
+    "policies": {"settings", "settings_sources", "health", "errors", "policyfolder", "translator"},
+    "sources": {*ADAPTER, "health", "signing", "statedir", "translator"},
     "reload": {"errors", "translator"},
     "injector": {"errors", "downstream", "statedir"},
     "proving": {"errors", "core", "ports", "database", "http1", "opa", "counters", "judgement", "translator"},
 }
 """What each room of `sidecar` may import besides itself; one that is not named here, what an adapter may."""
-EVERYTHING = {"engine", "reports", "wiring", "cli", "__main__"}
+EVERYTHING = {"deciding", "engine", "reports", "wiring", "cli", "__main__"}
 
 TRANSLATOR_CALLERS = {
     "sidecar/reload.py",
     "sidecar/policies.py",
+    "sidecar/sources/accepted.py",
     "sidecar/cli/gateway.py",
     "sidecar/cli/check.py",
     "sidecar/cli/annotations.py",
@@ -86,7 +95,7 @@ ONLY_IN: Mapping[str, set[str]] = {
     "sqlite3": {"sidecar/database.py"},
     "mcp_types": {"sidecar/core/era.py"},
     "redis": {"sidecar/redis.py"},
-    "jwt": {"sidecar/grants/keys.py", "sidecar/grants/jwt.py", "sidecar/signing.py"},
+    "jwt": {"sidecar/grants/keys.py", "sidecar/grants/jwt.py", "sidecar/signing.py", "sidecar/sources/signatures.py"},
 }
 
 LONG: Mapping[str, str] = {

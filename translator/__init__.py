@@ -8,18 +8,22 @@ from translator.errors import PolicyRejected, Problem, TranslatorError
 from translator.explain import explain
 from translator.generated import suite
 from translator.program import Program
+from translator.received import BundleRejected, Received, received
 
 __all__ = [
     "Bundle",
+    "BundleRejected",
     "Compiled",
     "Part",
     "PolicyRejected",
     "Problem",
     "Program",
+    "Received",
     "TranslatorError",
     "explain",
     "pack",
     "parse",
+    "received",
     "suite",
     "translate",
 ]

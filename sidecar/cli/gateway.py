@@ -144,8 +144,7 @@ def _explain(error: Exception, settings: "Settings") -> NoReturn:
 
     if isinstance(error, PolicyRejected):
         for problem in error.problems:
-            policy = settings.policies.get(problem.policy)
-            for line in lines(problem, policy.file if policy is not None else None):
+            for line in lines(problem, _file(settings, problem.policy)):
                 note(line)
         raise SettingsError("the policy was rejected", hint="Correct every place named, and start again.") from error
     if isinstance(error, SidecarError):
@@ -154,6 +153,13 @@ def _explain(error: Exception, settings: "Settings") -> NoReturn:
         where, reason = f"{settings.listen_host}:{settings.listen_port}", _BIND_REASONS[error.errno]
         raise SettingsError(f"cannot listen on {where}: {reason}", hint="Choose another with --listen.") from error
     raise error
+
+
+def _file(settings: "Settings", policy: str) -> "Path | None":
+    if settings.policy_dir is not None:
+        return settings.policy_dir.path / f"{policy}.json"
+    bound = settings.policies.get(policy)
+    return bound.file if bound is not None else None
 
 
 _BIND_REASONS = {

@@ -118,8 +118,8 @@ def _checked(config: Path | None, state: Path | None, server: str, policy: str) 
     if config is None:
         return state_directory(state)
     settings = _settings(config, state)
-    for label, name, known in (("--server", server, settings.servers), ("--policy", policy, settings.policies)):
-        if name not in known:
+    for label, name, known in (("--server", server, settings.servers), ("--policy", policy, settings.policy_ids)):
+        if known is not None and name not in known:
             refuse(f"{label}: {config} names no such one; it has {', '.join(known) or 'none'}")
     return settings.state
 

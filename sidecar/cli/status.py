@@ -76,6 +76,8 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"  policy  {policy['id']} {revision} {held}, from {policy['file']}"
         if policy["problem"]:
             yield f"    its file as it is now is not in force: {policy['problem']}"
+    if (bundle := document["bundle"]) is not None:
+        yield from _bundle_lines(bundle)
     opa, store, calls = document["opa"], document["store"], document["calls"]
     answers = "answers" if opa["answers"] else "DOES NOT ANSWER"
     yield f"  opa     {answers}, {opa['restarts']} restarts, {opa['binary']}"
@@ -88,6 +90,17 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
     )
     took = calls["decision_ms"]
     yield f"  took    {took['mean']} ms for a decision on average, {took['max']} ms at most"
+
+
+def _bundle_lines(bundle: Mapping[str, Any]) -> Iterator[str]:
+    serial = "" if bundle["serial"] is None else f", serial {bundle['serial']}"
+    commit = f", commit {bundle['commit']}" if bundle["commit"] else ""
+    age = "never confirmed" if bundle["age_s"] is None else f"confirmed {bundle['age_s']} s ago"
+    most = "" if bundle["max_policy_age_s"] is None else f" (at most {bundle['max_policy_age_s']:g} s)"
+    held = "in force" if bundle["in_force"] else "NOT in force"
+    yield f"  bundle  {bundle['revision'] or '-'}{serial}{commit} {held}, {age}{most}, from {bundle['source']}"
+    if bundle["problem"]:
+        yield f"    what the source has now is not in force: {bundle['problem']}"
 
 
 def _but(problem: str) -> str:

@@ -20,7 +20,7 @@ _BATCH_CALLS = 64
 _BATCH_BYTES = 64 * 1024
 _ANSWER_BYTES = 16 * 1024 * 1024
 _QUESTION = (
-    b"POST /v1/data/%b?strict-builtin-errors=true HTTP/1.1\r\nHost: opa\r\n"
+    b"POST /v1/data/%b?strict-builtin-errors=true HTTP/1.1\r\n%b"
     b'Content-Type: application/json\r\nContent-Length: %d\r\n\r\n{"input":%b}'
 )
 _AROUND_BYTES = len(b'{"input":}')
@@ -43,7 +43,9 @@ _decode_visible = msgspec.json.Decoder(_VisibleAnswer).decode
 class OpaClient:
     """The decision point: OPA on a unix socket (or host and port), with a bounded wait for each answer."""
 
-    def __init__(self, origin: Origin, *, timeout_s: float = 2.0) -> None:
+    def __init__(self, origin: Origin, *, timeout_s: float = 2.0, host: str = "opa", authorization: str = "") -> None:
+        bearer = f"Authorization: {authorization}\r\n" if authorization else ""
+        self._head = f"Host: {host}\r\n{bearer}".encode("latin-1")
         self._http = Client(origin, connect_timeout_s=timeout_s, idle_s=30.0)
         self._timeout_s = timeout_s
         self._small = _Lane(self)
@@ -66,7 +68,7 @@ class OpaClient:
 
     async def ask(self, path: str, query: bytes) -> bytes:
         """OPA's answer body for `POST /v1/data/<path>` with this input. Raises: OpaUnreachable, DecisionOffShape."""
-        data = _QUESTION % (path.encode(), len(query) + _AROUND_BYTES, query)
+        data = _QUESTION % (path.encode(), self._head, len(query) + _AROUND_BYTES, query)
         try:
             response = await self._http.request(data, timeout_s=self._timeout_s, retry_stale=True)
             answer = response.body

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sidecar.health import About, Health, PolicyState, ServerState, Tls, status
+from sidecar.health import About, Health, PolicyState, ServerState, SourceState, Tls, status
 
 POLICY = PolicyState("p", "policy.json", "sha256:1")
 STARTED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -67,10 +67,41 @@ def test_status_says_all_of_it() -> None:
             {"name": "web", "transport": "http", "problem": "does not answer"},
         ],
         "policies": [{"id": "p", "file": "policy.json", "revision": "sha256:1", "held": "sha256:1", "problem": ""}],
+        "bundle": None,
         "opa": {"answers": True, "binary": "/opa", "restarts": 2},
         "store": {"folder": "/state", "writable": True, "problem": "", "audit": True},
         "calls": {"allowed": 3},
     }
+
+
+SOURCE = SourceState("https://h/b", "library:1,policies:2", 7, "0b1c", 12.4, 60)
+
+
+def test_status_tells_of_the_bundle_and_its_source() -> None:
+    about = About("0.1.0", 7, "http://x", STARTED, "/state", "/opa")
+    health = Health([POLICY], {"p": "sha256:1"}, source=SOURCE)
+    assert health.ready
+    assert status(health, about, [], {}, STARTED)["bundle"] == {
+        "source": "https://h/b",
+        "revision": "library:1,policies:2",
+        "serial": 7,
+        "commit": "0b1c",
+        "age_s": 12,
+        "max_policy_age_s": 60,
+        "problem": "",
+        "in_force": True,
+    }
+
+
+def test_bundle_that_is_not_in_force_keeps_the_gateway_from_being_ready() -> None:
+    none = SourceState("https://h/b", None, stale="No bundle is in force.")
+    assert Health([], {}, source=none).reasons == ("No bundle is in force.",)
+    assert none.document()["in_force"] is False
+
+
+def test_policy_that_a_grant_names_and_nobody_has_is_a_reason() -> None:
+    missing = PolicyState("q", "https://h/b", "", "the bundle does not have it")
+    assert Health([missing], {}).reasons == ("OPA does not hold policy q: the bundle does not have it",)
 
 
 def test_status_without_opa_holds_nothing() -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from prometheus_client.parser import text_string_to_metric_families
 
 from sidecar.core.record import AuditRecord
-from sidecar.health import Health, PolicyState
+from sidecar.health import Health, PolicyState, SourceState
 from sidecar.metrics import Gauges, exposition
 from sidecar.tally import Tally
 
@@ -122,3 +122,13 @@ def test_what_cannot_be_known_is_left_out() -> None:
         "regate_policies_loaded_timestamp_seconds",
         "regate_certificate_expiry_timestamp_seconds",
     }
+
+
+def test_gauges_of_a_bundle_say_its_age() -> None:
+    fresh = replace(HELD, source=SourceState("https://h/b", "r", age_s=12.5))
+    found = samples(Tally(), replace(GAUGES, health=fresh))
+    assert (found["regate_bundle_in_force"], found["regate_bundle_age_seconds"]) == (1, 12.5)
+    none = replace(HELD, source=SourceState("https://h/b", None, stale="There is none."))
+    found = samples(Tally(), replace(GAUGES, health=none))
+    assert found["regate_bundle_in_force"] == 0
+    assert "regate_bundle_age_seconds" not in found

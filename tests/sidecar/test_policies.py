@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.policies import Policies
+from sidecar.policies import FilePolicies
 from sidecar.settings import Policy, Server, Settings
 from translator import PolicyRejected
 
@@ -18,12 +18,12 @@ TEXT = json.dumps(
 ).encode()
 
 
-def policies(*, approval_map: tuple[str, ...] = (ASKS,)) -> Policies:
+def policies(*, approval_map: tuple[str, ...] = (ASKS,)) -> FilePolicies:
     bound = {"p": Policy(file=Path("/policies/p.json"), approval_map=approval_map)}
-    return Policies(Settings(servers={"s": Server(url="http://h/mcp")}, policies=bound, state=Path("/state")))
+    return FilePolicies(Settings(servers={"s": Server(url="http://h/mcp")}, policies=bound, state=Path("/state")))
 
 
-def loaded(text: bytes = TEXT, *, approval_map: tuple[str, ...] = (ASKS,)) -> Policies:
+def loaded(text: bytes = TEXT, *, approval_map: tuple[str, ...] = (ASKS,)) -> FilePolicies:
     made = policies(approval_map=approval_map)
     made.loaded(made.translate({"p": text}))
     return made
@@ -31,7 +31,7 @@ def loaded(text: bytes = TEXT, *, approval_map: tuple[str, ...] = (ASKS,)) -> Po
 
 def test_policies_before_any_is_loaded_hold_none() -> None:
     assert (policies().generation, dict(policies().bundle.policies)) == (0, {})
-    assert policies().files == {"p": Path("/policies/p.json")}
+    assert policies().files() == {"p": Path("/policies/p.json")}
 
 
 def test_loaded_bundle_is_in_force_under_a_new_generation() -> None:

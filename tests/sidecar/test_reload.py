@@ -27,7 +27,7 @@ class Desk:
         self.publish_fails: list[Exception] = []
         self.minutes = 0
         files = {path.stem: path for path in paths}
-        self.reload = PolicyReload(files, self.translate, self.publish, self.loaded, self.error, now=self.now)
+        self.reload = PolicyReload(lambda: files, self.translate, self.publish, self.loaded, self.error, now=self.now)
 
     def translate(self, contents: Mapping[str, bytes]) -> Bundle:
         texts = {policy: content.decode() for policy, content in contents.items()}
@@ -130,7 +130,7 @@ async def test_document_in_force_is_the_last_that_was_published(tmp_path: Path) 
         if failing:
             raise failing.pop()
 
-    kept = PolicyReload({"p": tmp_path / "p.json"}, translate, publish, lambda _: None, lambda _: None)
+    kept = PolicyReload(lambda: {"p": tmp_path / "p.json"}, translate, publish, lambda _: None, lambda _: None)
     assert kept.in_force("p") is None
     bundle = await kept.load()
     assert kept.in_force("p") == (bundle.policies["p"].revision, good)
@@ -388,7 +388,7 @@ async def test_reload_real_translator_and_opa_follow_the_file(opa_path: Path, po
     opa = OpaProcess(opa_path, directory)
     client = OpaClient(Origin(socket_path=str(opa.socket_path)))
     publisher = Publisher(directory, client.ask)
-    policies = PolicyReload({"p": policy}, translate, publisher.publish, lambda _: None, told.append)
+    policies = PolicyReload(lambda: {"p": policy}, translate, publisher.publish, lambda _: None, told.append)
     try:
         put(policy, '{"version": "1", "default": "allow"}')
         first = await policies.load()

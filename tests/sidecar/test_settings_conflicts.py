@@ -70,3 +70,30 @@ def test_what_is_of_the_wrong_type_is_left_to_others(odd: Any) -> None:
 )
 def test_credentials_that_cannot_be_sent_are_told(server: Any, message: str) -> None:
     assert told(servers={"s": server}) == [message]
+
+
+GRANT = {"g": {"server": "web", "policy": "elsewhere", "token_env": "T"}}
+
+
+@pytest.mark.parametrize("source", [{"bundle": {"url": "file:///b"}}, {"policy_dir": {"path": "d"}}])
+def test_policies_of_a_folder_or_a_bundle_are_not_known_by_name(source: dict[str, Any]) -> None:
+    assert told(policies={}, grants=GRANT, **source) == []
+    assert told(grants=GRANT, **source) == [f"{next(iter(source))}: excludes policies"]
+
+
+def test_policies_of_an_opa_of_somebody_else_are_known_by_their_revisions() -> None:
+    opa = {"url": "https://opa", "revisions": {"elsewhere": "sha256:0"}}
+    assert told(policies={}, grants=GRANT, opa=opa) == []
+    assert told(opa=opa) == ["opa.revisions: excludes policies"]
+
+
+@pytest.mark.parametrize(
+    ("opa", "message"),
+    [
+        ({"token": "t"}, "opa.token: is for an OPA of somebody else: url is missing"),
+        ({"ca_file": "c"}, "opa.ca_file: is for an OPA of somebody else: url is missing"),
+        ({"url": "https://opa", "binary": "opa"}, "opa.binary: is not started when url is set"),
+    ],
+)
+def test_opa_that_is_neither_ours_nor_another_s_is_told(opa: dict[str, Any], message: str) -> None:
+    assert told(opa=opa) == [message]

@@ -30,6 +30,7 @@ DOCUMENT: dict[str, Any] = {
         {"id": "p", "file": "p.json", "revision": "sha256:1", "held": "sha256:1", "problem": ""},
         {"id": "q", "file": "q.json", "revision": None, "held": None, "problem": "line 1 is wrong"},
     ],
+    "bundle": None,
     "opa": {"answers": True, "binary": "/opa", "restarts": 2},
     "store": {"folder": "/state", "writable": True, "problem": "", "audit": True},
     "calls": {
@@ -147,3 +148,36 @@ def test_status_where_nobody_listens_is_told(regate: Regate, tmp_path: Path) -> 
         done = regate("status")
     assert (done.code, done.out) == (1, "")
     assert "does not tell its status" in done.err
+
+
+def test_status_tells_of_the_bundle(regate: Regate, gateway: Callable[[int, bytes], None]) -> None:
+    bundle = {
+        "source": "https://h/b",
+        "revision": "library:1,policies:2",
+        "serial": 7,
+        "commit": "0b1c",
+        "age_s": 12,
+        "max_policy_age_s": 60,
+        "problem": "https://h/b: no answer",
+        "in_force": True,
+    }
+    gateway(200, json.dumps(DOCUMENT | {"bundle": bundle}).encode())
+    assert (
+        "  bundle  library:1,policies:2, serial 7, commit 0b1c in force, confirmed 12 s ago (at most 60 s), from https://h/b\n"
+        "    what the source has now is not in force: https://h/b: no answer\n"
+    ) in regate("status").out
+
+
+def test_status_of_a_gateway_without_any_bundle(regate: Regate, gateway: Callable[[int, bytes], None]) -> None:
+    bundle = {
+        "source": "https://h/b",
+        "revision": None,
+        "serial": None,
+        "commit": "",
+        "age_s": None,
+        "max_policy_age_s": None,
+        "problem": "",
+        "in_force": False,
+    }
+    gateway(200, json.dumps(DOCUMENT | {"bundle": bundle}).encode())
+    assert "  bundle  - NOT in force, never confirmed, from https://h/b\n" in regate("status").out
