@@ -42,24 +42,29 @@ class Packages:
 
 def installed(folder: Path) -> Packages:
     """What the lock file in `folder` names, fetched if it is not there yet. Raises: Unavailable."""
-    return Packages(_own_node() or _fetched_node(), _modules(folder))
+    return Packages(node(), _modules(folder))
+
+
+def node() -> Path:
+    """A Node that is new enough: the machine's own, or one that npm fetches. Raises: Unavailable."""
+    return _own_node() or _fetched_node()
 
 
 def _own_node() -> Path | None:
     """The machine's Node, if it is new enough."""
-    node = shutil.which("node")
-    if node is None:
+    found = shutil.which("node")
+    if found is None:
         return None
-    told = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    told = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout
     version = re.match(r"v(\d+)\.(\d+)\.", told)
-    return Path(node) if version is not None and (int(version[1]), int(version[2])) >= NODE else None
+    return Path(found) if version is not None and (int(version[1]), int(version[2])) >= NODE else None
 
 
 def _fetched_node() -> Path:
-    node = next(_modules(TESTS / "node").glob("node-*-*/bin/node"), None)
-    if node is None:
+    fetched = next(_modules(TESTS / "node").glob("node-*-*/bin/node"), None)
+    if fetched is None:
         raise Unavailable(f"Node {NODE[0]}.{NODE[1]} or newer is needed, and npm has none for this machine.")
-    return node
+    return fetched
 
 
 def _modules(folder: Path) -> Path:

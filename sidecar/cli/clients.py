@@ -10,12 +10,12 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One server behind the gateway. `stdio` is the `regate stdio` command that does the same, if there is one."""
+    """One server behind the gateway. `stdio` is the `regate stdio` command that does the same."""
 
     name: str
     url: str
     token: str | None
-    stdio: Sequence[str] | None = None
+    stdio: Sequence[str]
 
     def lines(self) -> Iterator[str]:
         """An entry for each client that people use, under a line that says where it goes."""
@@ -23,20 +23,20 @@ class Entry:
         yield "Claude Code:"
         yield f"  {shlex.join(self._claude_code())}"
         yield "Claude Desktop, in claude_desktop_config.json:"
-        yield f"  {_json({'mcpServers': {self.name: self._claude_desktop()}})}"
+        yield f"  {_json({'mcpServers': {self.name: {'command': self.stdio[0], 'args': list(self.stdio[1:])}}})}"
         yield "Cursor, in ~/.cursor/mcp.json:"
         yield f"  {_json({'mcpServers': {self.name: {'url': self.url, **headers}}})}"
         yield "VS Code, in .vscode/mcp.json:"
         yield f"  {_json({'servers': {self.name: {'type': 'http', 'url': self.url, **headers}}})}"
+        yield "A client that only starts commands, on a machine without regate:"
+        yield f"  {_json({'mcpServers': {self.name: self._bridge()}})}"
 
     def _claude_code(self) -> list[str]:
         add = ["claude", "mcp", "add", "--transport", "http", self.name, self.url]
         return [*add, "--header", f"Authorization: Bearer {self.token}"] if self.token else add
 
-    def _claude_desktop(self) -> dict[str, object]:
-        """It starts commands only: ours where the server is one, else the usual bridge to HTTP."""
-        if self.stdio is not None:
-            return {"command": self.stdio[0], "args": list(self.stdio[1:])}
+    def _bridge(self) -> dict[str, object]:
+        """The usual bridge from commands to HTTP."""
         bridge = ["-y", "mcp-remote", self.url, "--allow-http"]
         if not self.token:
             return {"command": "npx", "args": bridge}

@@ -233,7 +233,7 @@ def _greet_run(single: Single, settings: "Settings", served: "Ready", token: str
     say(f"  gateway  {served.url}")
     say(f"  token    {token or 'none is asked for'}")
     say()
-    stdio = [*own_command(), *single.stdio_arguments()] if not single.upstream else None
+    stdio = [*own_command(), *single.stdio_arguments()]
     for line in Entry(single.server, served.url, token, stdio).lines():
         say(line)
     _say_tools(served)

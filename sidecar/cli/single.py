@@ -193,6 +193,9 @@ class Single:
         for option, chosen, usual in bound:
             if chosen != usual:
                 options += [option, chosen.value]
+        if self.upstream:
+            headers = [part for text in self.headers for part in ("--header", _header_from_anywhere(text))]
+            return ["stdio", *options, *headers, "--upstream", self.upstream]
         if self.container.image:
             options += [*self.container.arguments(), *(["--"] if self.command else [])]
             return ["stdio", *options, *self.command]
@@ -272,6 +275,12 @@ def _variable(text: str) -> tuple[str, str]:
     if not sign or _VARIABLE.fullmatch(name) is None or "\0" in value:
         refuse("--env: must be NAME=VALUE")
     return name, value
+
+
+def _header_from_anywhere(text: str) -> str:
+    """A header whose value is in a file, named so that it is found from everywhere."""
+    name, source = _header(text)
+    return f"{name}: file:{Path(source['file']).absolute()}" if "file" in source else text
 
 
 def _header(text: str) -> tuple[str, dict[str, str]]:

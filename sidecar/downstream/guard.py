@@ -53,12 +53,17 @@ class Guard:
 
     def place(self, headers: RequestHeaders) -> None:
         """Host and Origin are ours (DNS rebinding, foreign pages). Raises: RequestRefused (421, 403)."""
+        host = self.host(headers)
+        for origin in headers.get(b"origin", _NO_HEADER):
+            if origin.decode("latin-1") not in self.origins and not self._is_own(origin, host):
+                raise RequestRefused(403, "This Origin is not allowed; add it to allowed_origins.")
+
+    def host(self, headers: RequestHeaders) -> bytes:
+        """The Host, which is ours. Raises: RequestRefused (421)."""
         host = headers.get(b"host", _NO_HEADER)
         if len(host) != 1 or not ("*" in self.hosts or _short(host_name, host[0]) in self.hosts):
             raise RequestRefused(421, "This Host is not served here; add it to allowed_hosts.")
-        for origin in headers.get(b"origin", _NO_HEADER):
-            if origin.decode("latin-1") not in self.origins and not self._is_own(origin, host[0]):
-                raise RequestRefused(403, "This Origin is not allowed; add it to allowed_origins.")
+        return host[0]
 
     def grant(self, headers: RequestHeaders, server: str) -> Grant:
         """The caller's grant for this server. Raises: GrantError (KeysAwaited: `settle` first), StoreError."""

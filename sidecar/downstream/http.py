@@ -66,6 +66,9 @@ class Gateway:
         headers, twin = head.headers, head.twin
         head.twin = None
         forwarded = None if twin is None else twin.forwarded
+        if head.path in self._pages.documents and head.method == "GET":
+            self._guard.host(headers)
+            return partial(self._page, head)
         if forwarded is None:
             self._guard.place(headers)
         door = self._doors.get(head.path)

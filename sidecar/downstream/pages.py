@@ -14,6 +14,7 @@ Policy = Callable[[str], Mapping[str, Any] | None]
 Metrics = Callable[[], Awaitable[bytes]]
 _POLICIES = "/policies/"
 _JSON = (b"content-type", b"application/json")
+_ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 _TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -22,8 +23,8 @@ class Pages:
     """`/healthz` (the process answers), `/readyz` (calls can be served); for the operator `/status`, `/policies/<id>`.
 
     A document is (fine or not, its members); not fine is status 503. `policy` tells what is in force under an id.
-    `documents` are for anybody, by their path. `metrics` are for the operator and who has `metrics_token`; where that
-    is None, for anybody at an address that is private.
+    `documents` are for anybody, by their path, and for pages of any origin. `metrics` are for the operator and who has
+    `metrics_token`; where that is None, for anybody at an address that is private.
     """
 
     ready: Document
@@ -39,7 +40,7 @@ class Pages:
         if path == "/metrics" and self.metrics is not None and self._may_measure(headers, is_private):
             return 200, [_TEXT], await self.metrics()
         status, body = await self.page(path, headers)
-        return status, [_JSON], body
+        return status, [_JSON, _ANY_ORIGIN] if path in self.documents else [_JSON], body
 
     async def page(self, path: str, headers: RequestHeaders) -> tuple[int, bytes]:
         """The status and body for one GET of a path that is no server's endpoint."""

@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from tests import npm
+
 NODE = 21
 """The oldest major version of Node whose JSON.parse tells the source text of numbers; an older one rounds them."""
 _SCRIPT = Path(__file__).with_name("readers.mjs")
@@ -89,7 +91,11 @@ class Node:
 
 
 def node() -> Node | None:
-    found = shutil.which("node")
+    """The Node that the packages of tests run on; where that cannot be had, the machine's own, if it has one."""
+    try:
+        found: str | None = str(npm.node())
+    except npm.Unavailable:
+        found = shutil.which("node")
     if found is None:
         return None
     version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout

@@ -141,7 +141,7 @@ def mcp_remote(client: Client) -> Client:
 
 
 def _mcp_remote(client: Client, server: Server, calls: Sequence[Call], folder: Path) -> Shown:
-    (printed,) = [line for line in Entry("gate", server.url, server.token).lines() if "npx" in line]
+    (printed,) = [line for line in Entry("gate", server.url, server.token, ["regate"]).lines() if "npx" in line]
     entry = json.loads(printed)["mcpServers"]["gate"]
     assert entry["args"][:2] == ["-y", "mcp-remote"]
     bridge = packages().command(_REMOTE, *entry["args"][2:])

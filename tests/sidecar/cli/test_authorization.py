@@ -124,8 +124,8 @@ class Whole:
             headers["Authorization"] = f"Bearer {token}"
         return self._asked(urllib.request.Request(f"{self.base}/mcp/{server}", json.dumps(message).encode(), headers))
 
-    def get(self, path: str) -> tuple[int, Any, Any]:
-        return self._asked(urllib.request.Request(self.base + path))
+    def get(self, path: str, **headers: str) -> tuple[int, Any, Any]:
+        return self._asked(urllib.request.Request(self.base + path, headers=headers))
 
     def _asked(self, request: urllib.request.Request) -> tuple[int, Any, Any]:
         try:
@@ -221,6 +221,10 @@ def test_metadata_is_served_for_each_server_and_for_nothing_else(whole: Whole) -
         "scopes_supported": ["mcp.write"],
     }
     assert "scopes_supported" not in whole.get("/.well-known/oauth-protected-resource/mcp/bare")[2]
+    status, headers, _ = whole.get("/.well-known/oauth-protected-resource/mcp/web", Origin="https://page.example")
+    assert (status, headers["access-control-allow-origin"]) == (200, "*")
+    assert whole.get("/readyz", Origin="https://page.example")[0] == 403
+    assert "access-control-allow-origin" not in whole.get("/readyz")[1]
     for path in ("", "/", "/mcp", "/mcp/none", "/mcp/web/"):
         assert whole.get("/.well-known/oauth-protected-resource" + path)[0] == 404
 

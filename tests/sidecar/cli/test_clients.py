@@ -10,7 +10,8 @@ from sidecar.cli.clients import Entry, own_command
 def test_entry_with_a_token_fits_each_client() -> None:
     lines = list(Entry("git", "http://127.0.0.1:8700/mcp", "tok", ["/bin/regate", "stdio"]).lines())
     heads, entries = lines[::2], [line.strip() for line in lines[1::2]]
-    assert [head.split(",")[0].rstrip(":") for head in heads] == ["Claude Code", "Claude Desktop", "Cursor", "VS Code"]
+    names = ["Claude Code", "Claude Desktop", "Cursor", "VS Code", "A client that only starts commands"]
+    assert [head.split(",")[0].rstrip(":") for head in heads] == names
     assert entries[0] == (
         "claude mcp add --transport http git http://127.0.0.1:8700/mcp --header 'Authorization: Bearer tok'"
     )
@@ -23,14 +24,14 @@ def test_entry_with_a_token_fits_each_client() -> None:
 
 
 def test_entry_without_a_token_has_no_header() -> None:
-    text = "\n".join(Entry("git", "http://127.0.0.1:8700/mcp", None).lines())
+    text = "\n".join(Entry("git", "http://127.0.0.1:8700/mcp", None, ["regate"]).lines())
     assert "Authorization" not in text
     assert "Bearer" not in text
 
 
-def test_entry_of_a_url_reaches_claude_desktop_by_a_bridge() -> None:
-    lines = list(Entry("web", "http://127.0.0.1:8700/mcp", "tok").lines())
-    entry = json.loads(lines[3])["mcpServers"]["web"]
+def test_entry_for_a_client_elsewhere_that_starts_commands_is_a_bridge() -> None:
+    lines = list(Entry("web", "http://127.0.0.1:8700/mcp", "tok", ["regate"]).lines())
+    entry = json.loads(lines[-1])["mcpServers"]["web"]
     assert entry["command"] == "npx"
     assert entry["args"][:3] == ["-y", "mcp-remote", "http://127.0.0.1:8700/mcp"]
     assert "tok" not in " ".join(entry["args"])

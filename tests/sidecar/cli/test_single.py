@@ -77,6 +77,16 @@ def test_stdio_arguments_make_the_same_gateway_from_anywhere(tmp_path: Path, mon
     ]
 
 
+def test_stdio_arguments_for_a_url_name_it_and_its_headers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    headers = ["Authorization: env:UPSTREAM", "X-Key:file:key"]
+    single = Single(Path("p.json"), upstream="http://h/mcp", headers=headers, state=tmp_path / "s")
+    assert single.stdio_arguments()[-6:] == [
+        *("--header", "Authorization: env:UPSTREAM", "--header", f"X-Key: file:{tmp_path / 'key'}"),
+        *("--upstream", "http://h/mcp"),
+    ]
+
+
 def test_command_line_without_its_program_says_which() -> None:
     with pytest.raises(SettingsError, match="command not found: no-such-program"):
         command_line(["no-such-program"])

@@ -69,6 +69,10 @@ async def test_document_answers_anybody() -> None:
     told = Pages(plain.ready, plain.status, plain.policy, b"operator", {"/.well-known/x": b"{}"})
     assert await told.page("/.well-known/x", {}) == (200, b"{}")
     assert (await told.page("/.well-known/x/", {}))[0] == 404
+    any_origin = (b"access-control-allow-origin", b"*")
+    assert any_origin in (await told.answer("/.well-known/x", {}))[1]
+    for path in ("/healthz", "/readyz", "/.well-known/y"):
+        assert any_origin not in (await told.answer(path, {}))[1]
 
 
 def measured(token: bytes | None) -> Pages:
