@@ -40,9 +40,9 @@ def validated(body: bytes, template: Template, exempt: Exempt) -> bytes:
 
 
 def _faults(request: Mapping[str, Any], template: Template, exempt: Exempt) -> Iterator[str]:
-    thing = request.get("object")
-    if not isinstance(thing, dict):
-        return
+    thing, before = request.get("object"), request.get("oldObject")
+    if thing is None or (before is not None and before.get("spec") == thing["spec"]):
+        return  # whatever else changes, a label or a finalizer, leads nowhere new
     namespace = request.get("namespace", "")
     match _kind(request):
         case "Pod":
@@ -65,8 +65,8 @@ def _request(body: bytes) -> Mapping[str, Any]:
         review = json.loads(body)
         request = review["request"]
         known = review["apiVersion"] == "admission.k8s.io/v1" and isinstance(request["uid"], str)
-        thing = request.get("object")
-        known = known and (thing is None or isinstance(thing.get("spec"), dict))
+        things = (request.get("object"), request.get("oldObject"))
+        known = known and all(thing is None or isinstance(thing.get("spec"), dict) for thing in things)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         known = False
     if not known:

@@ -47,7 +47,7 @@ class Template:
 
         def wanted(found: bool, what: str) -> None:
             if not found:
-                raise SettingsError(f"{where}: {what}.", hint="See deploy/README.md for a template.")
+                raise SettingsError(f"{where}: {what}.", hint="See deploy/kustomize/injector/sidecar.yaml for one.")
 
         wanted(isinstance(document, dict) and set(document) == {"container", "volumes"}, "needs container and volumes")
         container, volumes = document["container"], document["volumes"]

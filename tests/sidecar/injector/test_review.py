@@ -85,6 +85,16 @@ def test_validated_refuses_a_container_for_debugging_that_comes_later() -> None:
     assert "ephemeralContainers" in told["status"]["message"]
 
 
+def test_validated_asks_again_when_an_image_changes_and_not_when_only_a_label_does() -> None:
+    old = pod()
+    labelled = {**old, "metadata": {**old["metadata"], "finalizers": ["x"]}}
+    assert response(validated(question("Pod", labelled, "UPDATE", oldObject=old), TEMPLATE, NOBODY))["allowed"]
+    made = pods.injected(pod(), TEMPLATE)
+    changed = {**made, "spec": {**made["spec"], "initContainers": [{**TEMPLATE.container, "image": "other:1"}]}}
+    told = response(validated(question("Pod", changed, "UPDATE", oldObject=made), TEMPLATE, NOBODY))
+    assert "its image differs" in told["status"]["message"]
+
+
 @pytest.mark.parametrize(
     ("kind", "thing"),
     [
