@@ -6,7 +6,7 @@ Imports core, judgement, ports and errors; no adapter. Source: mcp-gateway.md G2
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -22,6 +22,8 @@ _LISTEN = "subscriptions/listen"
 _METHOD = "notifications/tools/list_changed"
 _ACKNOWLEDGED = b"notifications/subscriptions/acknowledged"
 _SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
+
+_Part = TypeVar("_Part", Event, bytes)
 
 
 class Notices:
@@ -47,13 +49,13 @@ class Notices:
 
     def news(self, reply: Reply, caller: Caller) -> Reply:
         """The legacy stream of what belongs to no request, with our notices between its events."""
-        notice = Event(msgspec.json.encode({"jsonrpc": "2.0", "method": _METHOD}))
+        notice = msgspec.json.encode({"jsonrpc": "2.0", "method": _METHOD})
         return self._with_notices(reply, _Listener(caller, notice, lambda: self._inventory.announces_changes))
 
     def _subscription(self, reply: Reply, caller: Caller, id_raw: bytes) -> Reply:
         """The modern stream of a subscription, with our notices once the server has granted them."""
         meta = {_SUBSCRIPTION: msgspec.Raw(id_raw)}
-        notice = Event(msgspec.json.encode({"jsonrpc": "2.0", "method": _METHOD, "params": {"_meta": meta}}))
+        notice = msgspec.json.encode({"jsonrpc": "2.0", "method": _METHOD, "params": {"_meta": meta}})
         return self._with_notices(reply, _Listener(caller, notice))
 
     def reloaded(self) -> None:
@@ -74,28 +76,37 @@ class Notices:
                 yield event
 
     def _with_notices(self, reply: Reply, listener: "_Listener") -> Reply:
-        if reply.status != 200 or reply.events is None:
+        if reply.status != 200:
             return reply
-        return replace(reply, events=self._between(reply.events, listener), lasting=True)
+        if reply.events is not None:
+            events = self._between(reply.events, listener, Event(listener.notice), lambda event: event.data)
+            return replace(reply, events=events, lasting=True)
+        if reply.chunks is not None:
+            lines = self._between(reply.chunks, listener, listener.notice + b"\n", lambda line: line)
+            return replace(reply, chunks=lines, lasting=True)
+        return reply
 
-    async def _between(self, events: AsyncGenerator[Event, None], listener: "_Listener") -> AsyncGenerator[Event, None]:
-        async with aclosing(events) as incoming:
+    async def _between(
+        self, stream: AsyncGenerator[_Part, None], listener: "_Listener", notice: _Part, data: Callable[[_Part], bytes]
+    ) -> AsyncGenerator[_Part, None]:
+        """The stream's parts, each a whole message, and the notice where it is to be given."""
+        async with aclosing(stream) as incoming:
             reading = asyncio.ensure_future(anext(incoming))
             self._open.add(listener)
             self._begin(self._look(listener))
             try:
                 while True:
                     if listener.take():
-                        yield listener.notice
+                        yield notice
                     await listener.wait(reading)
                     if reading.done():
                         try:
-                            event = reading.result()
+                            part = reading.result()
                         except StopAsyncIteration:
                             return
-                        listener.heard(event.data)
+                        listener.heard(data(part))
                         reading = asyncio.ensure_future(anext(incoming))
-                        yield event
+                        yield part
             finally:
                 self._open.discard(listener)
                 reading.cancel()
@@ -133,7 +144,7 @@ class Notices:
 class _Listener:
     """One stream: whose it is, what was seen when it was last looked, and whether a notice is to be given on it."""
 
-    def __init__(self, caller: Caller, notice: Event, may: Callable[[], bool] | None = None) -> None:
+    def __init__(self, caller: Caller, notice: bytes, may: Callable[[], bool] | None = None) -> None:
         self.caller = caller
         self.seen: frozenset[str] | None = None
         self.is_compared = False
@@ -156,7 +167,7 @@ class _Listener:
         self._is_told = False
         return True
 
-    async def wait(self, reading: "asyncio.Future[Event]") -> None:
+    async def wait(self, reading: "asyncio.Future[Any]") -> None:
         """Waits for the server's next event, or for a notice to give."""
         if self._is_told:
             await asyncio.wait((reading,))

@@ -126,6 +126,25 @@ async def test_subscriber_is_told_once_the_server_has_acknowledged_its_subscript
     assert json.loads((await next_of(events)).data) == TAGGED
 
 
+async def test_subscriber_to_an_endless_body_gets_the_notice_as_a_line_of_its_own() -> None:
+    desk = Desk(announces=False)
+
+    async def lines() -> AsyncGenerator[bytes, None]:
+        async for event in desk.stream.run():
+            yield event.data + b"\n"
+
+    reply = desk.notices.about(LISTEN, Reply(200, chunks=lines()), caller())
+    assert reply.chunks is not None
+    desk.stream.queue.put_nowait(acknowledged(True))
+    async with asyncio.timeout(5):
+        assert await anext(reply.chunks) == acknowledged(True) + b"\n"
+        await desk.reload("closed")
+        notice = await anext(reply.chunks)
+    assert (json.loads(notice), notice[-1:]) == (TAGGED, b"\n")
+    await reply.drop()
+    assert desk.stream.closed
+
+
 async def test_subscriber_to_other_things_is_not_told() -> None:
     desk = Desk()
     events = desk.subscribe()
