@@ -89,7 +89,14 @@ async def run_http(settings: Settings, *, ready: Callable[[Ready], None], leavin
                     ready(Ready(url, base, admin_url or base, os.getpid(), _lines(parts, tools, settings.auth)))
 
                 await listener.serve(
-                    gateway, listening, greet, grace_s=_GRACE_S, leaving=leaving, tls=tls, connections=connections
+                    gateway,
+                    listening,
+                    greet,
+                    grace_s=_GRACE_S,
+                    leaving=leaving,
+                    tls=tls,
+                    connections=connections,
+                    max_connections=settings.max_connections,
                 )
                 admin.pages, admin.stage = None, "stopping"
 

@@ -7,9 +7,12 @@ from collections.abc import Callable
 from sidecar.downstream import connection
 from sidecar.downstream.certificates import Certificates
 from sidecar.downstream.connection import Connection
+from sidecar.downstream.guard import RequestRefused
 from sidecar.downstream.leaving import Leaving
-from sidecar.downstream.request import Service
+from sidecar.downstream.request import Service, Whole
+from sidecar.downstream.surplus import Surplus
 
+MAX_CONNECTIONS = 4096
 _BACKLOG = 2048
 _KEEPALIVE_S = 60
 _POLL_S = 0.01
@@ -36,14 +39,16 @@ async def serve(
     leaving: Leaving | None = None,
     tls: Certificates | None = None,
     connections: set[Connection] | None = None,
+    max_connections: int = MAX_CONNECTIONS,
 ) -> None:
     """Serves until cancelled, or until it is time to leave; then answers what is under way, closes all, and returns.
 
     Units: `grace_s` is how long that may take once cancelled; `leaving` has its own time. `connections` holds those
-    that are open. With `tls`, what it holds is used for new connections as soon as it changes.
+    that are open, at most `max_connections`: the next is told so, and closed. With `tls`, what it holds is used for new
+    connections as soon as it changes.
     """
     leaving = leaving if leaving is not None else Leaving(0, 0)
-    door = _Door(service, listening, leaving, tls, connections if connections is not None else set())
+    door = _Door(service, listening, leaving, tls, connections if connections is not None else set(), max_connections)
     await door.open()
     try:
         leaving.serving(door.wane)
@@ -68,12 +73,16 @@ class _Door:
         leaving: Leaving,
         tls: Certificates | None,
         connections: set[Connection],
+        max_connections: int,
     ) -> None:
         self._service = service
         self._listening = listening
         self._leaving = leaving
         self._tls = tls
         self._connections = connections
+        self._max_connections = max_connections
+        self._surplus: set[Surplus] = set()
+        self._refusal: Whole | None = None
         self._loop = asyncio.get_running_loop()
         self._server: asyncio.Server | None = None
 
@@ -138,7 +147,13 @@ class _Door:
             one.abort()
         await asyncio.gather(*answers, return_exceptions=True)
 
-    def _connection(self) -> Connection:
+    def _connection(self) -> Connection | Surplus:
+        if len(self._connections) >= self._max_connections:
+            if self._refusal is None:  # told once, until there was room again
+                error = RequestRefused(503, f"The limit of {self._max_connections} connections is reached.")
+                self._refusal = self._service.refuse(None, error)
+            return Surplus(self._refusal, self._surplus)
+        self._refusal = None
         made = Connection(self._service, self._connections)
         if self._leaving.has_begun:
             made.wane()

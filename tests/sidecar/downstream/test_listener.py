@@ -45,13 +45,15 @@ class App:
     body_limit_bytes = 400_000
 
     def __init__(self) -> None:
+        self.refused: list[str] = []
         self.asked, self.may, self.cancelled = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     def admit(self, _head: Head) -> Answering:
         return self.answer
 
-    def refuse(self, _head: Head | None, _error: SidecarError) -> Whole:
-        return 400, [], b"no"
+    def refuse(self, _head: Head | None, error: SidecarError) -> Whole:
+        self.refused.append(str(error))
+        return getattr(error, "http_status", 400), [], b"no"
 
     async def answer(self, _body: bytes, writer: Writer) -> None:
         self.asked.set()
@@ -72,9 +74,9 @@ async def ask(port: int) -> bytes:
         writer.close()
 
 
-async def started(app: App, listening: socket.socket, grace_s: int) -> "asyncio.Task[None]":
+async def started(app: App, listening: socket.socket, grace_s: int, **options: int) -> "asyncio.Task[None]":
     ready = asyncio.Event()
-    serving = asyncio.create_task(listener.serve(app, listening, ready.set, grace_s=grace_s))
+    serving = asyncio.create_task(listener.serve(app, listening, ready.set, grace_s=grace_s, **options))
     await ready.wait()
     return serving
 
@@ -319,3 +321,22 @@ async def test_serve_leaving_in_a_hurry_waits_for_nobody() -> None:
             await serving
             assert app.cancelled.is_set()
             await asyncio.gather(asking, return_exceptions=True)
+
+
+async def test_connection_past_the_limit_is_told_and_closed_and_a_burst_is_logged_once() -> None:
+    app = App()
+    with listener.bind("127.0.0.1", 0) as listening:
+        port = listening.getsockname()[1]
+        serving = await started(app, listening, 5, max_connections=1)
+        for burst in (1, 2):
+            app.asked.clear()
+            app.may.clear()
+            first = asyncio.create_task(ask(port))
+            await app.asked.wait()
+            for _ in range(3):
+                assert (await ask(port)).startswith(b"HTTP/1.1 503")
+            assert app.refused == ["The limit of 1 connections is reached."] * burst
+            app.may.set()
+            assert (await first).startswith(b"HTTP/1.1 200")
+        serving.cancel()
+        await serving
