@@ -26,6 +26,7 @@ from sidecar import (  # noqa: E402
     settings_container,
     settings_file,
     settings_serving,
+    settings_shared,
     settings_sources,
 )
 
@@ -112,6 +113,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
         "policies already, and every decision of it must name the revision expected.",
     ),
     ("children", settings.Children, "Processes started for servers that are commands."),
+    ("redis", settings_shared.Redis, "A Redis that holds counters, approvals and used states for several gateways."),
 )
 
 

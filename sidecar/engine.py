@@ -9,20 +9,17 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
 
-from sidecar import __version__, health, probe, statedir
-from sidecar.approvals.sqlite import SqliteApprovals
+from sidecar import __version__, health, probe, statedir, stores
 from sidecar.audit.sqlite import SqliteAudit
 from sidecar.core.inventory import Inventory
 from sidecar.core.record import AuditRecord
 from sidecar.core.sealed import Seal
-from sidecar.counters.sqlite import SqliteCounters
-from sidecar.database import Database, open_database
+from sidecar.database import open_database
 from sidecar.deciding import Deciding
 from sidecar.downstream.turns import InTurn
 from sidecar.errors import DecisionError, SidecarError, StoreError, UpstreamError
@@ -36,7 +33,7 @@ from sidecar.ports import AuditLog, Grant, Upstream
 from sidecar.relay import Relay
 from sidecar.rounds import Rounds
 from sidecar.settings import Server, Settings, TokenGrant
-from sidecar.states.sqlite import SqliteStates
+from sidecar.settings_shared import key
 from sidecar.tally import TalliedAudit, Tally
 from sidecar.upstream.spokesman import Spokesman
 from sidecar.upstreams import conversations, made_upstream
@@ -87,6 +84,9 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
         await deciding.load()
         state = open_database(settings.state, "state")
         stack.push_async_callback(state.close)
+        stores.require_shared_grants(settings, state)
+        kept = await stores.opened(settings, state, warn)
+        stack.push_async_callback(kept.close)
         log = _audit(settings)
         audit = TalliedAudit(log, tally)
         stack.push_async_callback(audit.close)
@@ -108,11 +108,10 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
         for probing in probes.values():
             stack.push_async_callback(_ended, probing)
         await deciding.start()
-        approvals = SqliteApprovals(state)
         judgement = Judgement(
-            deciding, SqliteCounters(state), approvals, took=tally.decisions.took, reserved=tally.reservations.took
+            deciding, kept.counters, kept.approvals, took=tally.decisions.took, reserved=tally.reservations.took
         )
-        rounds = Rounds(judgement, Seal(session_key(settings.state)), SqliteStates(state), secrets.token_bytes)
+        rounds = Rounds(judgement, Seal(session_key(settings)), kept.states, secrets.token_bytes)
         clock = SystemClock()
 
         notices = {name: Notices(deciding, inventories[name]) for name in upstreams}
@@ -138,10 +137,11 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
                 notices=notices[name],
                 rounds=rounds,
                 took=tally.answered(name),
+                alone=settings.replicas == "one",
             )
 
         async def examine() -> health.Health:
-            return await _health(deciding, state, audit)
+            return await _health(deciding, kept, audit)
 
         watching = asyncio.create_task(deciding.run())
         stack.push_async_callback(_ended, watching)
@@ -154,7 +154,7 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
 
             pending = None
             with suppress(StoreError):
-                pending = approvals.pending(clock.now())
+                pending = kept.pending(clock.now())
             return Gauges(
                 version=__version__,
                 health=examined,
@@ -170,7 +170,7 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
 
         yield Engine(
             exchanges=exchanges,
-            grants=GivenGrants(given, grants),
+            grants=GivenGrants(given, grants if settings.replicas == "one" else None),
             anybody={name: _anybody(name, settings) for name in upstreams},
             audit=audit,
             probes=probes,
@@ -182,12 +182,14 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
         )
 
 
-def session_key(state: Path) -> bytes:
+def session_key(settings: Settings) -> bytes:
     """The key that binds sessions and states to grants; it outlives a restart, so that they do.
 
-    Raises: StoreError.
+    Raises: SettingsError, StoreError.
     """
-    return statedir.kept_token(state / SESSION_KEY).encode()
+    if settings.session_key is not None:
+        return key(settings.session_key)
+    return statedir.kept_token(settings.state / SESSION_KEY).encode()
 
 
 def warn(error: SidecarError) -> None:
@@ -213,8 +215,8 @@ def _given(settings: Settings, stored: SqliteGrants) -> dict[bytes, Grant]:
     given = {}
     if settings.auth:
         for name, grant in settings.grants.items():
-            kept = grant.token_file is not None and grant.token_file.parent == settings.state / statedir.TOKENS
-            if kept:
+            own = grant.token_file is not None and grant.token_file.parent == settings.state / statedir.TOKENS
+            if own and settings.replicas == "one":
                 if (token := grant.token()) is not None:
                     stored.put(Grant(name, *_bound(grant)), token.encode())
             else:
@@ -242,13 +244,13 @@ async def _probe(name: str, upstream: Upstream, inventory: Inventory) -> list[st
         return None
 
 
-async def _health(deciding: Deciding, state: Database, audit: AuditLog) -> health.Health:
+async def _health(deciding: Deciding, kept: stores.Stores, audit: AuditLog) -> health.Health:
     held: Mapping[str, str] | None = None
     problem = ""
     with suppress(DecisionError):
         held = await deciding.held()
     try:
-        await state.probe()
+        await kept.probe()
     except StoreError as error:
         problem = str(error)
     return health.Health(deciding.policies.states(), held, problem, audit.healthy, source=deciding.source())

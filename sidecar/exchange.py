@@ -52,6 +52,7 @@ class Exchange:
         notices: Notices | None = None,
         rounds: Rounds | None = None,
         took: Callable[[float], None] = lambda _: None,
+        alone: bool = True,
     ) -> None:
         self._notices = notices
         self._rounds = rounds
@@ -62,7 +63,7 @@ class Exchange:
         self._recorder = Recorder(audit)
         self._clock = clock
         self._warn = warn
-        self._in_flight = InFlight()
+        self._in_flight = InFlight(alone=alone)
         self._settlement = Settlement(rounds or judgement, self._recorder, self._in_flight, warn=warn, took=took)
         self._late = Late(self._settlement)
 

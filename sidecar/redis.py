@@ -6,6 +6,7 @@ Imported only where the settings name a Redis: the package behind it takes a thi
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,7 @@ class Redis:
     """
 
     def __init__(self, place: Place) -> None:
+        self._place = place
         self._timeout_s = place.timeout_s
         self.keeps_file = True
         self._pool = ConnectionPool.from_url(
@@ -95,6 +97,11 @@ class Redis:
         Raises: StoreSilent (it may have run), StoreError (it has not), StoreUnfit (likewise).
         """
         return await self._answered("EVALSHA", script.sha, len(keys), *keys, *arguments, script=script)
+
+    def run_now(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+        """As `run`, waiting in place, over a connection of its own. Raises: StoreError."""
+        with ThreadPoolExecutor(1) as aside:
+            return aside.submit(asyncio.run, _once(self._place, script, keys, arguments)).result()
 
     async def probe(self) -> None:
         """Returns if Redis answers and can be trusted. Raises: StoreError."""
@@ -153,6 +160,14 @@ class _Attempt:
     """Whether a command may have come to Redis whose answer did not come to us."""
 
     lost: bool = False
+
+
+async def _once(place: Place, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+    redis = Redis(place)
+    try:
+        return await redis.run(script, keys, arguments)
+    finally:
+        await redis.close()
 
 
 async def _said(connection: AbstractConnection, *command: str | int) -> Any:

@@ -17,6 +17,7 @@ from sidecar.errors import SettingsError
 from sidecar.settings_auth import Credentials, OAuth
 from sidecar.settings_container import Container, ImageName
 from sidecar.settings_serving import Drain, Tls
+from sidecar.settings_shared import Replicas, SessionKey, SharedRedis
 from sidecar.settings_sources import DEFAULT_APPROVAL_MAP, Bundle, OpaUrl, PolicyDir
 from sidecar.settings_values import Id, Located, Model, Name, Secret, Text, Variable, Word, host_and_port, is_loopback
 
@@ -267,6 +268,9 @@ class Settings(Model):
     )
     opa: Opa = Opa()
     children: Children = Children()
+    replicas: Replicas = "one"
+    redis: SharedRedis = None
+    session_key: SessionKey = None
 
     @field_validator("admin_listen")
     @classmethod

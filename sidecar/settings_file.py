@@ -17,6 +17,7 @@ from sidecar.settings import Children, Opa, Policy, Server, Settings, TokenGrant
 from sidecar.settings_auth import OAuth
 from sidecar.settings_conflicts import Problem, Way, conflicts, near
 from sidecar.settings_serving import Drain, Tls
+from sidecar.settings_shared import Redis, unshared
 from sidecar.settings_sources import Bundle, PolicyDir
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _PARTS: dict[str, type[BaseModel]] = {
     "oauth": OAuth,
     "tls": Tls,
     "drain": Drain,
+    "redis": Redis,
     "policy_dir": PolicyDir,
     "bundle": Bundle,
 }
@@ -124,7 +126,7 @@ def _validated(
 ) -> Settings:
     for override in outside:
         given[override.name] = _from_here(override)
-    problems = list(conflicts(given))
+    problems = [*conflicts(given), *unshared(given)]
     settings = None
     try:
         settings = Settings.model_validate(given, context={"base": base})

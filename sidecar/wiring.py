@@ -75,7 +75,7 @@ async def run_http(settings: Settings, *, ready: Callable[[Ready], None], leavin
                 gateway = Gateway(
                     doors,
                     _guard(settings, parts, tokens.bearers),
-                    Sessions(session_key(settings.state)),
+                    Sessions(session_key(settings)),
                     pages,
                     parts.audit,
                     SystemClock(),

@@ -35,13 +35,16 @@ ROOMS: Mapping[str, set[str]] = {
     "settings_auth": {"errors", "settings_values"},
     "settings_serving": {"settings_values"},
     "settings_container": {"settings_values"},
+    "settings_shared": {"errors", "settings_values", "settings_conflicts"},
     "settings_sources": {"settings_values"},
     "settings": {
-        *("errors", "settings_values", "settings_auth", "settings_serving", "settings_container", "settings_sources")
+        *("errors", "settings_values", "settings_auth", "settings_serving", "settings_container", "settings_shared"),
+        "settings_sources",
     },
     "settings_conflicts": set(),
     "settings_file": {
-        *("errors", "settings", "settings_auth", "settings_serving", "settings_sources", "settings_conflicts"),
+        *("errors", "settings", "settings_auth", "settings_serving", "settings_shared", "settings_sources"),
+        "settings_conflicts",
         "yamltree",
     },
     "settings_schema": {"settings"},
@@ -50,6 +53,7 @@ ROOMS: Mapping[str, set[str]] = {
     "tally": {"core", "ports"},
     "metrics": {"health", "tally"},
     "redis": {"errors"},
+    "stores": {*ADAPTER, "approvals", "counters", "grants", "states", "settings", "settings_shared"},
     "upstreams": {"settings", "settings_auth", "errors", "ports", "upstream"},
     "bearers": {"settings_auth", "errors", "ports", "fetch", "grants", "downstream"},
     "policyfolder": {"errors"},

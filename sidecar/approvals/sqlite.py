@@ -82,7 +82,7 @@ class SqliteApprovals:
 
     async def find(self, fingerprint: str, now: datetime) -> Answered | None:
         """The newest unexpired, unused approval for this fingerprint. Raises: StoreError."""
-        at = _ms(now)
+        at = ms(now)
         row = await self._database.transact(lambda cursor: cursor.execute(_FIND, (fingerprint, at)).fetchone())
         if row is None:
             return None
@@ -94,7 +94,7 @@ class SqliteApprovals:
 
         Raises: StoreError (also when too many calls of this grant wait).
         """
-        at = _ms(now)
+        at = ms(now)
         opened = await self._database.transact(lambda cursor: self._open(cursor, request, at))
         if opened is None:
             raise StoreError(
@@ -105,7 +105,7 @@ class SqliteApprovals:
 
     async def take(self, approval_id: str, now: datetime) -> bool:
         """Uses an approved one up; True for exactly one caller. Raises: StoreError."""
-        at = _ms(now)
+        at = ms(now)
         return await self._database.transact(lambda cursor: cursor.execute(_TAKE, (approval_id, at)).rowcount == 1)
 
     async def give_back(self, approval_id: str) -> None:
@@ -114,12 +114,12 @@ class SqliteApprovals:
 
     def list(self, now: datetime, *, pending_only: bool = True) -> Sequence[Approval]:
         """What waits for an answer, or everything kept, oldest first. Raises: StoreError."""
-        at = _ms(now)
-        return [_approval(row, at) for row in self._database.read(_LIST, (not pending_only, at))]
+        at = ms(now)
+        return [approval(row, at) for row in self._database.read(_LIST, (not pending_only, at))]
 
     def pending(self, now: datetime) -> int:
         """How many calls wait for an answer. Raises: StoreError."""
-        ((count,),) = self._database.read(_WAITING, (_ms(now),))
+        ((count,),) = self._database.read(_WAITING, (ms(now),))
         return int(count)
 
     def approve(self, approval_id: str, by: str, now: datetime) -> Verdict:
@@ -131,7 +131,7 @@ class SqliteApprovals:
         return self._answer(approval_id, "refused", by, reason, now)
 
     def _answer(self, approval_id: str, state: State, by: str, reason: str | None, now: datetime) -> Verdict:
-        at = _ms(now)
+        at = ms(now)
 
         def write(cursor: Cursor) -> Verdict:
             if cursor.execute(_ANSWER, (state, at, at, by, reason, approval_id, at)).rowcount == 1:
@@ -151,7 +151,7 @@ class SqliteApprovals:
         ((waiting,),) = cursor.execute(_COUNT, (request.grant, at)).fetchall()
         if waiting >= self._max_pending:
             return None
-        opened = "apr_" + "".join(secrets.choice(_ALPHABET) for _ in range(12))
+        opened = new_id()
         keys = json.dumps(request.argument_keys)
         asked = (request.rule, request.message, request.policy, request.revision, request.ttl_s)
         whose = (request.fingerprint, request.server, request.grant, request.tool, keys)
@@ -159,7 +159,13 @@ class SqliteApprovals:
         return opened
 
 
-def _approval(row: Sequence[Any], at: int) -> Approval:
+def new_id() -> str:
+    """An id that is easy to read out, and cannot be guessed."""
+    return "apr_" + "".join(secrets.choice(_ALPHABET) for _ in range(12))
+
+
+def approval(row: Sequence[Any], at: int) -> Approval:
+    """One approval as an operator sees it at that time. Shape: the columns of `_LIST`, in order."""
     approval_id, state, server, grant, tool, keys, rule, message, policy, revision = row[:10]
     requested, expires, answered, by, reason = row[10:]
     return Approval(
@@ -181,7 +187,8 @@ def _approval(row: Sequence[Any], at: int) -> Approval:
     )
 
 
-def _ms(instant: datetime) -> int:
+def ms(instant: datetime) -> int:
+    """Milliseconds since the Unix epoch."""
     return int(instant.timestamp() * 1000)
 
 

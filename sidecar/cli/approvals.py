@@ -2,7 +2,10 @@
 
 import getpass
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +15,8 @@ from sidecar.cli.terminal import FormatOption, StateOption, moment, say, state_d
 from sidecar.errors import SidecarError
 
 if TYPE_CHECKING:
-    from sidecar.approvals.sqlite import Approval
+    from sidecar.approvals.redis import RedisApprovals
+    from sidecar.approvals.sqlite import Approval, SqliteApprovals
 
 EXAMPLE = """\b
 Example:
@@ -25,6 +29,16 @@ _REASONS = {
     "expired": "approval {id} has lapsed; the call has to be made again",
 }
 
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="The gateway's settings: where they name a Redis, the approvals are there.",
+    ),
+]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", hidden=True)]
 ByOption = Annotated[
     str | None, typer.Option("--by", metavar="NAME", help="Who answers.  [default: the user at this machine]")
@@ -48,6 +62,7 @@ def add(app: typer.Typer) -> None:
 
 
 def list_(
+    config: ConfigOption = None,
     state: StateOption = None,
     everything: Annotated[bool, typer.Option("--all", help="Those answered and lapsed, too.")] = False,
     output: FormatOption = "text",
@@ -56,10 +71,8 @@ def list_(
 
     Of the arguments only the keys are shown; values are kept nowhere.
     """
-    from sidecar.approvals.sqlite import SqliteApprovals
-
-    with state_store(state_directory(state)) as database:
-        found = SqliteApprovals(database).list(datetime.now(UTC), pending_only=not everything)
+    with _approvals(config, state) as approvals:
+        found = approvals.list(datetime.now(UTC), pending_only=not everything)
     if output == "json":
         say(json.dumps([_document(approval) for approval in found], ensure_ascii=False, indent=2))
         return
@@ -70,27 +83,48 @@ def list_(
     table(("ID", "STATE", "SERVER", "GRANT", "TOOL", "ARGUMENTS", "MESSAGE", "EXPIRES"), rows)
 
 
-def approve(approval_id: IdArgument, state: StateOption = None, by: ByOption = None) -> None:
+def approve(
+    approval_id: IdArgument, config: ConfigOption = None, state: StateOption = None, by: ByOption = None
+) -> None:
     """Let one identical call through."""
-    from sidecar.approvals.sqlite import SqliteApprovals
-
-    with state_store(state_directory(state)) as database:
-        _done(SqliteApprovals(database).approve(approval_id, by or _user(), datetime.now(UTC)), approval_id)
+    with _approvals(config, state) as approvals:
+        _done(approvals.approve(approval_id, by or _user(), datetime.now(UTC)), approval_id)
     say(f"{approval_id} approved: the same call, made again, goes through once")
 
 
 def refuse(
     approval_id: IdArgument,
+    config: ConfigOption = None,
     state: StateOption = None,
     by: ByOption = None,
     reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")] = None,
 ) -> None:
     """Refuse a call, and its identical retries for as long as an approval would have held."""
-    from sidecar.approvals.sqlite import SqliteApprovals
-
-    with state_store(state_directory(state)) as database:
-        _done(SqliteApprovals(database).refuse(approval_id, by or _user(), datetime.now(UTC), reason), approval_id)
+    with _approvals(config, state) as approvals:
+        _done(approvals.refuse(approval_id, by or _user(), datetime.now(UTC), reason), approval_id)
     say(f"{approval_id} refused")
+
+
+@contextmanager
+def _approvals(config: Path | None, state: Path | None) -> "Iterator[SqliteApprovals | RedisApprovals]":
+    """Where the gateway keeps its approvals. Raises: SettingsError, StoreError."""
+    from sidecar.approvals.sqlite import SqliteApprovals
+    from sidecar.settings_file import Override, load
+
+    folder = state_directory(state) if config is None or state is not None else None
+    if config is not None:
+        settings = load(config, [] if folder is None else [Override("state", str(folder), "--state")])
+        folder = settings.state
+        if settings.redis is not None:
+            from sidecar.approvals.redis import RedisApprovals
+            from sidecar.redis import Redis
+            from sidecar.stores import place
+
+            yield RedisApprovals(Redis(place(settings.redis)), settings.redis.prefix)
+            return
+    assert folder is not None
+    with state_store(folder) as database:
+        yield SqliteApprovals(database)
 
 
 def _done(verdict: str, approval_id: str) -> None:

@@ -8,9 +8,9 @@ from sidecar.ports import Grant, Grants
 
 
 class GivenGrants:
-    """The port `Grants`: `given` maps the SHA-256 of a token to its grant; other tokens are `stored`'s to know."""
+    """The port `Grants`: `given` maps the SHA-256 of a token to its grant; others are `stored`'s, or nobody's."""
 
-    def __init__(self, given: Mapping[bytes, Grant], stored: Grants) -> None:
+    def __init__(self, given: Mapping[bytes, Grant], stored: Grants | None) -> None:
         self._given = dict(given)
         self._stored = stored
 
@@ -21,4 +21,4 @@ class GivenGrants:
             for digest, grant in self._given.items():
                 if hmac.compare_digest(digest, presented):
                     return grant
-        return self._stored.resolve(token)
+        return None if self._stored is None else self._stored.resolve(token)

@@ -34,3 +34,9 @@ def test_given_mapping_changed_later_changes_nothing() -> None:
     grants = GivenGrants(given, FakeGrants())
     given.clear()
     assert grants.resolve(b"token-1") == ONE
+
+
+def test_resolve_without_a_store_given_tokens_only() -> None:
+    grants = GivenGrants(GIVEN, None)
+    assert grants.resolve(b"token-1") == ONE
+    assert grants.resolve(b"token-3") is None
