@@ -524,7 +524,8 @@ LEDGER: dict[str, Requirement] = {
     "G45": Requirement(
         "26 streamable-http, Sending and Custom Headers",
         "For a client on stdio the gateway writes the headers, resumes, and ends the session.",
-        _PAIRS
+        _CLIENTS
+        + _PAIRS
         + _in("sidecar/upstream/test_spokesman", "modern_call_carries_the_headers_that_mirror_it")
         + _in("sidecar/core/test_era", "spoken_headers_are_those_that_read_asks_for")
         + _in("sidecar/upstream/test_following", "answer_is_followed_past_breaks_from_where_each_was")
@@ -547,7 +548,8 @@ LEDGER: dict[str, Requirement] = {
     "G47": Requirement(
         "2024-11-05 transports, HTTP with SSE",
         "A server of the older HTTP+SSE is spoken to its way.",
-        _PAIRS
+        _SERVERS
+        + _PAIRS
         + _in("sidecar/upstream/test_sse", "session_is_a_stream_and_messages_go_to_its_endpoint_with_our_credential")
         + _in("sidecar/upstream/test_either", "server_that_answers_initialize_the_older_way_is_spoken_to_that_way"),
     ),

@@ -1,8 +1,10 @@
 """Clients of others before the real gateway: each sees what its policy shows, calls what it allows, reads why not.
 
-Source: mcp-gateway.md G26, G29, G31, G46.
+Source: mcp-gateway.md G26, G29, G31, G45, G46.
 """
 
+import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +20,8 @@ from tests.eras.clients.foreign import Answer, Call, Client, Server, inspector, 
 
 pytestmark = pytest.mark.timeout(1800)
 
-ROOT = Path(__file__).parents[3]
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
 POLICY = """{"version": "1", "default": "allow", "hide": ["secret"],
  "tools": {"pay": {"deny_if": [{"path": "args.amount", "op": "gt", "value": 10, "on_deny": "Too much."}]}}}"""
 LEGACY, MODERN = "2025-11-25", "2026-07-28"
@@ -57,15 +60,18 @@ COMPILED: Mapping[str, Tried] = {
 }
 """Clients that take minutes to build."""
 BOTH_WAYS = {**TRIED, **COMPILED}
-WAYS = [(name, way) for name in BOTH_WAYS for way in ("http", "stdio")] + [(name, "http") for name in BRIDGED]
+WAYS = [
+    *((name, way) for name in BOTH_WAYS for way in ("http", "stdio")),
+    *((name, "http") for name in BRIDGED),
+    *((name, "stdio-to-http") for name in ("fastmcp-auto", "typescript-sdk-v1", "typescript-sdk-v2-auto")),
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The gateway's two faces before one server, which notes in `folder` what reaches it."""
+    """How the gateway is reached, by the way to it, before servers that note in `folder` what reaches them."""
 
-    http: Server
-    stdio: Server
+    ways: Mapping[str, Server]
     folder: Path
 
 
@@ -82,8 +88,13 @@ def gate(opa_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
             serving(folder / "log", "stdio") as command,
         ):
             options = ["--policy", str(policy), "--name", "chatty", "--state", str(folder / "state")]
-            stdio = [sys.executable, "-m", "sidecar", "stdio", *options, *command]
-            yield Gate(Server(running.url, running.token), Server(command=stdio), folder)
+            stdio = [sys.executable, "-m", "sidecar", "stdio", *options]
+            ways = {
+                "http": Server(running.url, running.token),
+                "stdio": Server(command=[*stdio, *command]),
+                "stdio-to-http": Server(command=[*stdio, *upstream]),
+            }
+            yield Gate(ways, folder)
 
 
 @pytest.mark.parametrize(("name", "way"), WAYS)
@@ -96,7 +107,7 @@ def test_client_sees_what_is_shown_calls_what_is_allowed_and_reads_why_not(
     here, amount = f"{name} over {way}", 1000 + WAYS.index((name, way))
     calls = [Call("echo", {"text": here}), Call("pay", {"amount": amount}), Call("secret", {})]
     try:
-        shown = tried.client(gate.http if way == "http" else gate.stdio, calls, tmp_path)
+        shown = tried.client(gate.ways[way], calls, tmp_path)
     except (npm.Unavailable, compiled.NoTool) as reason:
         pytest.skip(str(reason))
     assert list(shown.tools) == TOOLS
@@ -109,3 +120,28 @@ def test_client_sees_what_is_shown_calls_what_is_allowed_and_reads_why_not(
     assert f"pay {amount}" not in noted
     assert "secret" not in noted
     assert shown.revision == tried.revision
+
+
+def test_versions_that_the_documents_name_are_those_that_are_tried() -> None:
+    documents = (ROOT / "docs" / "how-to.md").read_text(encoding="utf-8")
+    said = [*documents.splitlines(), *(paragraph.replace("\n", " ") for paragraph in documents.split("\n\n"))]
+    for name, version in _versions():
+        short = name.rpartition("/")[2]
+        assert any(short in words and f" {version}" in words for words in said), f"{name} {version} is not in how-to.md"
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    yield from json.loads((HERE / "package.json").read_text(encoding="utf-8"))["dependencies"].items()
+    locked = (ROOT / "requirements" / "test.txt").read_text(encoding="utf-8")
+    for name in ("mcp", "fastmcp-slim", "mcp-server-git", "mcp-server-time"):
+        yield name, _found(rf"^{name}==(\S+)", locked)
+    yield "go-sdk", _found(r"go-sdk v(\S+)", (HERE / "go" / "go.mod").read_text(encoding="utf-8"))
+    yield "rmcp", _found(r"rmcp .*\"=(\S+?)\"", (HERE / "rust" / "Cargo.toml").read_text(encoding="utf-8"))
+    java = (HERE / "java" / "pom.xml").read_text(encoding="utf-8")
+    yield "sdk:mcp", _found(r"<artifactId>mcp</artifactId>\s*<version>(.+?)<", java)
+
+
+def _found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text, re.MULTILINE)
+    assert match is not None, pattern
+    return match[1]

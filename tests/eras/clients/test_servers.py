@@ -1,7 +1,7 @@
 """Servers of others behind the real gateway, each under a policy over its own tools: what is denied has no effect.
 
 A client of both eras falls back by itself where the server speaks the older one only.
-Source: mcp-gateway.md section 1, G15, G26, G29, G40, G41, G44.
+Source: mcp-gateway.md section 1, G15, G26, G29, G40, G41, G44, G47.
 """
 
 import json
@@ -9,8 +9,9 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -57,11 +58,16 @@ async def connected(running: gateway.Gateway, mode: str) -> AsyncIterator[Client
 
 
 @asynccontextmanager
-async def governed(server: Sequence[str], policy: dict[str, Any], folder: Path) -> AsyncIterator[gateway.Gateway]:
-    """A gateway before the server, which shows the server's list as it is but for what the policy hides."""
+async def governed(
+    server: Sequence[str], policy: dict[str, Any], folder: Path, upstream: Sequence[str] = ()
+) -> AsyncIterator[gateway.Gateway]:
+    """A gateway before the server, which shows the server's list as it is but for what the policy hides.
+
+    `upstream` names the server where the gateway does not start it.
+    """
     file = folder / "policy.json"
     file.write_text(json.dumps({"version": "1", **policy}), encoding="utf-8")
-    with gateway.running(file, ["--name", "real", "--", *server], folder / "gateway") as running:
+    with gateway.running(file, ["--name", "real", *(upstream or ["--", *server])], folder / "gateway") as running:
         command = StdioServerParameters(command=server[0], args=[*server[1:]], env={**os.environ})
         async with Client(stdio_client(command), mode="legacy") as direct, connected(running, "legacy") as client:
             own, shown = (await direct.list_tools()).tools, (await client.list_tools()).tools
@@ -96,7 +102,43 @@ def revisions(found: Iterable[str]) -> dict[str, str]:
     return dict(zip(MODES, found, strict=True))
 
 
-async def test_server_everything_fetches_nothing_that_policy_denies(packages: npm.Packages, tmp_path: Path) -> None:
+@contextmanager
+def listening(server: Sequence[str], transport: str, path: str) -> Iterator[list[str]]:
+    """How the gateway's command line names the server: itself, or the URL of one that listens."""
+    if transport == "stdio":
+        yield ["--", *server]
+        return
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [*server, transport],
+        env={**os.environ, "PORT": str(port)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _until_open(port, process)
+        yield ["--upstream", f"http://127.0.0.1:{port}{path}"]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _until_open(port: int, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert process.poll() is None
+        with socket.socket() as trying:
+            if trying.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError("the server did not start")
+
+
+@pytest.mark.parametrize(("transport", "path"), [("stdio", ""), ("streamableHttp", "/mcp"), ("sse", "/sse")])
+async def test_server_everything_fetches_nothing_that_policy_denies(
+    transport: str, path: str, packages: npm.Packages, tmp_path: Path
+) -> None:
     server = packages.command("@modelcontextprotocol/server-everything/dist/index.js")
     policy = {
         "default": "allow",
@@ -109,9 +151,9 @@ async def test_server_everything_fetches_nothing_that_policy_denies(packages: np
         },
     }
     found = []
-    with socket.create_server(("127.0.0.1", 0)) as site:
+    with socket.create_server(("127.0.0.1", 0)) as site, listening(server, transport, path) as upstream:
         url = f"http://127.0.0.1:{site.getsockname()[1]}/file"
-        async with governed(server, policy, tmp_path) as running:
+        async with governed(server, policy, tmp_path, upstream) as running:
             for mode in MODES:
                 async with connected(running, mode) as client:
                     found.append(client.protocol_version)
