@@ -158,6 +158,7 @@ def _default(value: Any) -> str:
 def _schema(values: Any, described: list[Described]) -> str:
     made = settings_schema.schema()
     inner = made.pop("$defs")
+    made["properties"] = {name: {"anyOf": [{"type": "null"}, part]} for name, part in made["properties"].items()}
     definitions = {**inner, "RegateSettings": {key: made[key] for key in made if key not in ("$schema", "title")}}
     root = _of(values, "", described)
     root["properties"]["global"] = {"type": "object"}

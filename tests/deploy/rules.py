@@ -118,6 +118,10 @@ def settings(rendered: Objects, folder: Path) -> Settings:
     for id_, policy in loaded.policies.items():
         _, name, key = where[policy.file.relative_to(folder).as_posix()]
         translator.translate({id_: rendered.data(name)[key].encode()})
+    if loaded.bundle is not None:
+        assert {key.file.relative_to(folder).as_posix() for key in loaded.bundle.keys} <= set(where)
+        local = loaded.bundle.url.removeprefix(f"file://{_ETC}")
+        assert "://" in local or local in where
     named = set(re.findall(rf"{_SECRETS}([^\s,}}\"']+)", file.read_text(encoding="utf-8")))
     assert named == (set(rendered.files("secrets")) if named else set())
     mounts = {mount["name"]: mount["mountPath"] for mount in rendered.gateway["volumeMounts"]}

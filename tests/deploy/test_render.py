@@ -95,6 +95,18 @@ def test_kubeconform_knows_every_field(tool: str, name: str) -> None:
     assert "Skipped: 0" in ran.stdout
 
 
+@pytest.mark.parametrize("by", ["self", "cert-manager"])
+def test_kubeconform_knows_every_field_of_the_injectors_chart(by: str) -> None:
+    chart = str(DEPLOY / "helm" / "regate-injector")
+    ran = _conform(_helm("template", "regate-injector", chart, "--set", f"certificate.by={by}").stdout)
+    assert ran.returncode == 0, ran.stdout
+
+
+def test_kubeconform_knows_every_field_of_the_injectors_overlay() -> None:
+    ran = _conform(render.kustomized(DEPLOY / "kustomize" / "injector"))
+    assert ran.returncode == 0, ran.stdout
+
+
 def test_kubeconform_refuses_a_field_that_nobody_knows() -> None:
     assert _conform(_charted("sidecar").replace("readOnlyRootFilesystem", "readonlyRootFilesystem")).returncode == 1
 
@@ -122,6 +134,26 @@ def test_chart_refuses(value: str) -> None:
     ran = _helm("template", str(CHART), "-f", str(CHART / "ci" / "sidecar-values.yaml"), "--set-json", value)
     assert ran.returncode == 1
     assert REFUSED[value] in ran.stderr
+
+
+@pytest.mark.parametrize("more", ["replicas=2", "autoscaling.enabled=true"])
+def test_several_replicas_need_what_they_share(more: str) -> None:
+    ran = _helm("template", str(CHART), "-f", str(CHART / "ci" / "sidecar-values.yaml"), "--set", more)
+    assert ran.returncode == 1
+    assert "count together in Redis" in ran.stderr
+
+
+def test_several_replicas_are_not_declared_as_one() -> None:
+    values = ["-f", str(CHART / "ci" / "gateway-values.yaml"), "--set", "settings.replicas=one"]
+    ran = _helm("template", str(CHART), *values)
+    assert ran.returncode == 1
+    assert "there is more than one" in ran.stderr
+
+
+@pytest.mark.parametrize(("replicas", "affinity"), [("several", None), ("sticky", "ClientIP")])
+def test_service_keeps_clients_where_replicas_are_sticky(replicas: str, affinity: str | None) -> None:
+    rendered = objects(_charted("gateway", "--set", f"settings.replicas={replicas}"))
+    assert rendered.one("Service")["spec"].get("sessionAffinity") == affinity
 
 
 def test_chart_keeps_whole_numbers_whole(tmp_path: Path) -> None:
@@ -152,6 +184,15 @@ def test_client_certificates_need_the_authority_in_the_secret(tmp_path: Path) ->
     rendered = objects(_charted("gateway-guarded", "--set", "tls.clientCa=ca.crt"))
     assert rules.settings(rendered, tmp_path).tls is not None
     assert rendered.files("secrets")["tls/ca.crt"] == ("secret", "regate-tls", "ca.crt")
+
+
+def test_bundle_in_a_config_map_is_a_file_for_the_gateway(tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    text = "settings: {policies: null, bundle: {url: file:///etc/regate/policies/bundle.tar.gz, unsigned: true}}\n"
+    values.write_text(text + "policyFiles: null\npolicyConfigMaps: [{name: ours, keys: [bundle.tar.gz]}]\n")
+    rendered = objects(_charted("agents", "-f", str(values)))
+    assert rendered.files("settings")["policies/bundle.tar.gz"] == ("configMap", "ours", "bundle.tar.gz")
+    assert rules.settings(rendered, tmp_path).bundle is not None
 
 
 def _conform(text: str) -> subprocess.CompletedProcess[str]:

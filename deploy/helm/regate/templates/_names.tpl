@@ -37,6 +37,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{/* Not empty when more than one pod may serve. */}}
+{{- define "regate.several" -}}
+{{- if or .Values.autoscaling.enabled (gt (int .Values.replicas) 1) }}several{{ end }}
+{{- end }}
+
 {{/* The names under which clients reach the Service. */}}
 {{- define "regate.hosts" -}}
 {{- $name := include "regate.fullname" . -}}

@@ -13,6 +13,14 @@
 {{- if not (or $given.grants $given.oauth) }}
 {{- fail "settings.grants: without a grant (or settings.oauth) nobody may call, and the gateway does not start" }}
 {{- end }}
+{{- if include "regate.several" . }}
+{{- if not (and $given.redis $given.session_key) }}
+{{- fail "settings.redis and settings.session_key: several replicas count together in Redis and know each other's sessions" }}
+{{- end }}
+{{- if eq ($given.replicas | default "several") "one" }}
+{{- fail "settings.replicas: there is more than one; leave it out, or say sticky" }}
+{{- end }}
+{{- end }}
 {{- $own := dict "listen_host" "0.0.0.0" "listen_port" .Values.port "state" "/state" -}}
 {{- $_ := set $own "admin_listen" (printf "0.0.0.0:%d" (int .Values.adminPort)) -}}
 {{- $_ := set $own "allowed_hosts" (concat (include "regate.hosts" . | fromJsonArray) .Values.allowedHosts) -}}
@@ -26,6 +34,9 @@
 {{- $_ := set $tls "client_ca_file" "/run/secrets/regate/tls/ca.crt" -}}
 {{- end }}
 {{- $_ := set $own "tls" $tls -}}
+{{- end }}
+{{- if include "regate.several" . }}
+{{- $_ := set $own "replicas" ($given.replicas | default "several") -}}
 {{- end }}
 {{- toYaml (merge $own $given) }}
 {{- end }}
