@@ -14,7 +14,7 @@ from sidecar.downstream.correlation import UNDER_WAY
 from sidecar.downstream.guard import RequestRefused, too_large
 from sidecar.downstream.heads import Heads
 from sidecar.downstream.outlet import Outlet
-from sidecar.downstream.request import FINAL, Request, Service, Whole
+from sidecar.downstream.request import Request, Service, Whole
 from sidecar.errors import SidecarError
 
 HEAD_BYTES = 64 * 1024
@@ -25,6 +25,7 @@ BODY_S = 15.0
 KEPT_S = 75.0
 STALL_S = 60.0
 LINGER_S = 2.0
+HALF_S = 1.0
 SWEEP_S = 1.0
 
 _NEVER = float("inf")
@@ -37,7 +38,7 @@ class Connection(asyncio.Protocol):
     At most `HEAD_BYTES`, give or take a read, come without any of a body. A head is whole within `HEAD_S`, a body
     within `BODY_S`. Behind the request that is answered wait, no longer than `HEAD_S`, some `HELD` more (`CROWD`, if
     they came in one read) with at most `HEAD_BYTES` of body each; the rest is not read until it is its turn. Of what
-    is written, something is taken within `STALL_S`. `sweep` keeps these times.
+    is written, something is taken within `STALL_S`. Who ends its side gets answers for `HALF_S`. `sweep` keeps these.
     """
 
     def __init__(self, service: Service, all_: "set[Connection]") -> None:
@@ -54,8 +55,8 @@ class Connection(asyncio.Protocol):
         self._barren_bytes = 0
         self._deaf = False
         self._rest: SidecarError | None = None
-        self._waning = False
-        self._stopping = False
+        self._waning = self._stopping = False
+        self._most_s = _NEVER
         self._task: asyncio.Task[None] | None = None
         self.outlet = Outlet()
         self._deadline = self._loop.time() + HEAD_S
@@ -112,6 +113,15 @@ class Connection(asyncio.Protocol):
         if self._barren_bytes > HEAD_BYTES:
             self.abort()
 
+    def eof_received(self) -> bool:
+        """Whether a client that says no more is still answered: it may have gone, so not for long (G24)."""
+        if self._task is None or self._transport is None or not self._transport.can_write_eof():
+            return False
+        self._deaf = self._stopping = True
+        self._most_s = HALF_S
+        self._deadline = min(self._deadline, self._patience())
+        return True
+
     def on_message_begin(self) -> None:
         self._progress = True
         self._heads.begin()
@@ -160,9 +170,7 @@ class Connection(asyncio.Protocol):
             return
         arriving = self._arriving
         if arriving is not None and self._is_idle() and not self._deaf:
-            self._refuse(arriving, RequestRefused(408, "The body took too long to arrive."))
-            assert arriving.refusal is not None
-            self._end(arriving.refusal)
+            self._end(self._service.refuse(arriving.head, RequestRefused(408, "The body took too long to arrive.")))
         elif self.outlet.moves():
             self._deadline = now + STALL_S
         else:
@@ -208,18 +216,13 @@ class Connection(asyncio.Protocol):
 
     def _admit(self, request: Request) -> None:
         try:
-            request.answering = self._service.admit(request.head)
-        except SidecarError as error:
-            self._refuse(request, error)
+            request.admit(self._service)
         except Exception as error:
             self._loop.call_exception_handler({"message": "A request could not be admitted.", "exception": error})
             request.refusal, request.keeps_alive = _FAULT, False
 
     def _refuse(self, request: Request, error: SidecarError) -> None:
-        request.body = b""
-        request.refusal = self._service.refuse(request.head, error)
-        if request.refusal[0] in FINAL:
-            request.keeps_alive = False
+        request.refuse(self._service.refuse(request.head, error))
 
     def _refuse_rest(self, error: RequestRefused) -> None:
         """Hears no more; what cannot be read is refused once the requests before it are answered."""
@@ -236,8 +239,8 @@ class Connection(asyncio.Protocol):
         self._deadline = self._loop.time() + (STALL_S if self.outlet.unsent_bytes() else LINGER_S)
 
     def _patience(self) -> float:
-        """Until when an answer may take: for ever, unless others wait behind it."""
-        return self._loop.time() + HEAD_S if self._queue else _NEVER
+        """Until when an answer may take: for ever, unless others wait behind it, or the client may have gone."""
+        return self._loop.time() + min(HEAD_S if self._queue else _NEVER, self._most_s)
 
     def _begin(self, request: Request) -> None:
         """Has a whole request answered."""
@@ -261,17 +264,14 @@ class Connection(asyncio.Protocol):
                 raise
         except Exception as error:
             self._loop.call_exception_handler({"message": "A request could not be answered.", "exception": error})
-            await self._fail(request)
+            request.keeps_alive = False
+            if request.begun:
+                self.abort()
+            else:
+                await self.outlet.write(*_FAULT)
         finally:
             self._task = None
         self._next(request)
-
-    async def _fail(self, request: Request) -> None:
-        request.keeps_alive = False
-        if request.begun:
-            self.abort()
-        else:
-            await self.outlet.write(*_FAULT)
 
     def _next(self, answered: Request) -> None:
         transport = self._transport

@@ -110,6 +110,18 @@ class Request:
         self.size_bytes = 0
         self.complete = False
 
+    def admit(self, service: Service) -> None:
+        """Has the service say how it will be answered."""
+        try:
+            self.answering = service.admit(self.head)
+        except SidecarError as error:
+            self.refuse(service.refuse(self.head, error))
+
+    def refuse(self, refusal: Whole) -> None:
+        """This is all that it will be answered."""
+        self.body, self.refusal = b"", refusal
+        self.keeps_alive = self.keeps_alive and refusal[0] not in FINAL
+
 
 def path(target: bytes) -> str:
     """The path of a request's target, as it was sent."""

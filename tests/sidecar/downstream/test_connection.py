@@ -234,6 +234,27 @@ async def test_hang_up_cancels_the_answer_under_way(behind: bytes) -> None:
         await app.gone.wait()
 
 
+@pytest.mark.parametrize("behind", [b"", GET], ids=["alone", "pipelined"])
+async def test_client_that_ends_its_side_behind_whole_requests_gets_their_answers(behind: bytes) -> None:
+    app = App()
+    async with dialled(app) as (reader, writer):
+        writer.write(GET + behind)
+        writer.write_eof()
+        await app.asked.wait()
+        app.may.set()
+        assert (await reader.read()).count(b"hi") == (2 if behind else 1)
+
+
+@pytest.mark.parametrize("part", [b"", POST[:40], GET + POST[:40]])
+async def test_client_that_ends_its_side_amid_a_request_gets_no_answer_to_it(part: bytes) -> None:
+    app = App()
+    app.may.set()
+    async with dialled(app) as (reader, writer):
+        writer.write(part)
+        writer.write_eof()
+        assert (await reader.read()).count(b"hi") == part.count(GET)
+
+
 async def test_upgrade_is_answered_and_ends_the_connection(caplog: pytest.LogCaptureFixture) -> None:
     app = App()
     app.may.set()
