@@ -30,7 +30,7 @@ demo: setup $(STAMPS)/examples ## a real client tours the gateway and checks eac
 	@exec $(BIN)/python -m examples.demo
 
 test: check ## set everything up, check, and pass all tests; the core and the translator are covered whole
-	@$(MAKE) --no-print-directory $(STAMPS)/redis
+	@$(MAKE) --no-print-directory $(STAMPS)/redis $(STAMPS)/registry
 	$(BIN)/coverage run --source=sidecar/core,translator -m pytest -q $(COVERED)
 	$(BIN)/coverage report --skip-covered --fail-under=100
 	$(BIN)/python -m pytest -n $(WORKERS) $(addprefix --ignore=,$(COVERED))
@@ -104,9 +104,13 @@ $(STAMPS)/deploy: scripts/deploy_tools.sh
 	@sh scripts/deploy_tools.sh .cache/deploy/bin
 	@mkdir -p $(STAMPS) && touch $@
 
-# Where Redis cannot be had, the tests that need it are skipped and say so.
+# Where Redis or a registry cannot be had, the tests that need it are skipped and say so.
 $(STAMPS)/redis: scripts/redis.sh
 	@sh scripts/redis.sh .cache/redis
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/registry: scripts/registry.sh
+	@sh scripts/registry.sh .cache/registry
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/uv: $(STAMPS)/venv

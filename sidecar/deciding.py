@@ -30,6 +30,8 @@ from sidecar.sources.file import FileSource
 from sidecar.sources.following import BundleFollower, Hooks
 from sidecar.sources.http import HttpSource
 from sidecar.sources.kept import Kept
+from sidecar.sources.oci import OciSource
+from sidecar.sources.registry import Registry, parse
 from sidecar.sources.signatures import Key
 from sidecar.sources.source import Source, shown
 from sidecar.sources.transfer import Transfer, trust
@@ -200,4 +202,7 @@ def _source(bundle: Bundle) -> Source:
         return FileSource(Path(unquote(parts.path)), bundle.every_s)
     token: Callable[[], str] = bundle.token.read if bundle.token is not None else str
     transfer = Transfer(bundle.ca_file)
+    if parts.scheme == "oci":
+        registry = Registry(transfer, bundle.username or "", token)
+        return OciSource(registry, parse(bundle.url), every_s=bundle.every_s)
     return HttpSource(transfer, bundle.url, token, every_s=bundle.every_s, wait_s=bundle.wait_s)

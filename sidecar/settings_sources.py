@@ -149,6 +149,8 @@ class Bundle(Model):
                 raise ValueError("takes unsigned bundles over http:// from a loopback address only")
         if parts.scheme == "file" and (self.token or self.username or self.ca_file):
             raise ValueError("needs neither token, username nor ca_file for a file")
+        if parts.scheme == "oci" and self.token is not None and self.username is None:
+            raise ValueError("token is a registry's password, which needs username")
         if self.username is not None and (parts.scheme != "oci" or self.token is None):
             raise ValueError("username is for a registry, beside token")
         return self

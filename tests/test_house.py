@@ -58,6 +58,7 @@ ROOMS: Mapping[str, set[str]] = {
     "bearers": {"settings_auth", "errors", "ports", "fetch", "grants", "downstream"},
     "policyfolder": {"errors"},
     "policies": {"settings", "settings_sources", "health", "errors", "policyfolder", "translator"},
+    "shelf": {"sources"},
     "sources": {*ADAPTER, "health", "signing", "statedir", "translator"},
     "reload": {"errors", "translator"},
     "injector": {"errors", "downstream", "statedir"},

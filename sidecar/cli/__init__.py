@@ -19,6 +19,7 @@ from sidecar.cli import (
     approvals,
     audit,
     build,
+    bundles,
     check,
     coverage,
     diff,
@@ -81,6 +82,7 @@ def application() -> typer.Typer:
         ("grants", grants, "Make, list and revoke the tokens that clients of `regate serve` use."),
         ("approvals", approvals, "Answer tool calls that wait for a person."),
         ("audit", audit, "Read the record of tool calls."),
+        ("bundles", bundles, "Serve bundles to OPA and to gateways, or put one into a registry."),
     ):
         group = _group(help=help_, epilog=module.EXAMPLE)
         module.add(group)

@@ -75,6 +75,17 @@ def verify(files: Mapping[str, bytes], keys: Sequence[Key], scope: str) -> None:
             raise BundleRefused(f"The bundle's {name!r} is not what was signed.")
 
 
+def claimed(files: Mapping[str, bytes]) -> str:
+    """By which key, and how, the files say that they are signed; "" when they do not. Nothing is verified."""
+    if PATH not in files:
+        return ""
+    try:
+        head = jwt.get_unverified_header(_token(files))
+    except (jwt.PyJWTError, ValueError, RecursionError) as error:
+        raise BundleRefused("The bundle's signature cannot be read.") from error
+    return f"keyid={head.get('kid')}, alg={head.get('alg')}"
+
+
 def _token(files: Mapping[str, bytes]) -> str:
     if PATH not in files:
         raise BundleRefused("The bundle is not signed, and keys are set.")

@@ -42,15 +42,41 @@ class Transfer:
         self, url: str, headers: Mapping[str, str], *, authorization: str = "", limit_bytes: int, time_s: float
     ) -> Answer:
         """The answer to a GET, also after a redirect. The body is as it was sent. Raises: NotFetched."""
+        return await self._ask("GET", url, headers, b"", authorization, limit_bytes, time_s)
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes,
+        *,
+        authorization: str = "",
+        limit_bytes: int,
+        time_s: float,
+    ) -> Answer:
+        """The answer to a request with a body, which is sent once and to no other address. Raises: NotFetched."""
+        return await self._ask(method, url, headers, content, authorization, limit_bytes, time_s)
+
+    async def _ask(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes,
+        authorization: str,
+        limit_bytes: int,
+        time_s: float,
+    ) -> Answer:
         import httpx  # a quarter of a second that most starts do not need
 
-        origin = _origin(url)
+        first = origin(url)
         try:
             async with asyncio.timeout(time_s):
                 for _ in range(_REDIRECTS):
-                    own = {"authorization": authorization} if authorization and _origin(url) == origin else {}
-                    answer = await self._once(url, {**headers, **own}, limit_bytes, time_s)
-                    if answer.status not in _REDIRECT_STATUS:
+                    own = {"authorization": authorization} if authorization and origin(url) == first else {}
+                    answer = await self._once(method, url, {**headers, **own}, content, limit_bytes, time_s)
+                    if method != "GET" or answer.status not in _REDIRECT_STATUS:
                         return answer
                     url = _next(url, answer.headers.get("location", ""))
         except (TimeoutError, httpx.TimeoutException):
@@ -59,7 +85,9 @@ class Transfer:
             raise NotFetched(f"no answer ({type(error).__name__})") from None
         raise NotFetched("the answer is one redirect after another")
 
-    async def _once(self, url: str, headers: Mapping[str, str], limit_bytes: int, time_s: float) -> Answer:
+    async def _once(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes, limit_bytes: int, time_s: float
+    ) -> Answer:
         import httpx
 
         if self._client is None:
@@ -68,9 +96,8 @@ class Transfer:
                 trust_env=False, follow_redirects=False, verify=self._trust, timeout=timeout
             )
         body = bytearray()
-        async with self._client.stream(
-            "GET", url, headers={"accept-encoding": "identity", "user-agent": "regate", **headers}
-        ) as response:
+        sent = {"accept-encoding": "identity", "user-agent": "regate", **headers}
+        async with self._client.stream(method, url, headers=sent, content=content or None) as response:
             async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) > limit_bytes:
@@ -92,7 +119,7 @@ def trust(ca_file: Path | None) -> ssl.SSLContext:
         raise SettingsError(f"{ca_file} holds no certificates that can be read.") from error
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
+def origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port
 

@@ -39,6 +39,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"url": "file:///b", "token": {"env": "T"}}, "for a file"),
     ({"username": "u"}, "username is for a registry"),
     ({"url": "oci://h/r", "username": "u"}, "username is for a registry, beside token"),
+    ({"url": "oci://h/r", "token": {"env": "T"}}, "token is a registry's password, which needs username"),
     ({"url": "ftp://h/b"}, "must be a file://, https://, http:// or oci:// URL"),
     ({"url": "https:///b"}, "must be a file://"),
     ({"url": "https://h:99999/b"}, "must be a file://"),
