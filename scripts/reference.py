@@ -108,7 +108,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("oauth.rules", settings_auth.Rule, "A list. What a token is good for is said by the first rule that fits it."),
     (
         "opa",
-        settings.Opa,
+        settings_sources.Opa,
         "The Open Policy Agent that decides. Without `url` the gateway starts one; an OPA at a `url` must have its "
         "policies already, and every decision of it must name the revision expected.",
     ),

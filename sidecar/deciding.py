@@ -23,8 +23,8 @@ from sidecar.opa.own import OwnOpa
 from sidecar.policies import DeliveredPolicies, FilePolicies, Policies
 from sidecar.ports import DecisionPoint, Visible
 from sidecar.reload import PolicyReload
-from sidecar.settings import Opa, Settings
-from sidecar.settings_sources import Bundle
+from sidecar.settings import Settings
+from sidecar.settings_sources import Bundle, Opa
 from sidecar.sources.accepted import Accepted, Policy, Trust
 from sidecar.sources.file import FileSource
 from sidecar.sources.following import BundleFollower, Hooks

@@ -18,7 +18,7 @@ from sidecar.settings_auth import Credentials, OAuth
 from sidecar.settings_container import Container, ImageName
 from sidecar.settings_serving import Drain, Tls
 from sidecar.settings_shared import Replicas, SessionKey, SharedRedis
-from sidecar.settings_sources import DEFAULT_APPROVAL_MAP, Bundle, OpaUrl, PolicyDir
+from sidecar.settings_sources import DEFAULT_APPROVAL_MAP, Bundle, Opa, PolicyDir
 from sidecar.settings_values import Id, Located, Model, Name, Secret, Text, Variable, Word, host_and_port, is_loopback
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -156,30 +156,6 @@ class TokenGrant(Model):
         """The token's SHA-256, in hexadecimal digits. Raises: SettingsError."""
         token = self.token(environ)
         return hashlib.sha256(token.encode()).hexdigest() if token is not None else str(self.token_sha256)
-
-
-class Opa(Model):
-    """How OPA is run and asked."""
-
-    binary: Located | None = Field(
-        default=None, description="The OPA binary; by default it is looked for and, if need be, got."
-    )
-    timeout_s: float = Field(
-        default=2, gt=0, le=60, description="Seconds to wait for a decision; then the call is denied."
-    )
-    url: OpaUrl | None = Field(
-        default=None,
-        description="An OPA that somebody else runs, `http://…`, `https://…` or `unix:///path`; none is started then.",
-    )
-    token: Secret | None = Field(
-        default=None, description="A bearer token for that OPA: `{env: VARIABLE}` or `{file: PATH}`."
-    )
-    ca_file: Located | None = Field(default=None, description="Certificates (PEM) to believe that OPA by.")
-    revisions: dict[Id, Word] = Field(
-        default={},
-        description="The revision of each policy that that OPA must hold, by the policy's id, in place of a bundle or "
-        "of policies that tell it.",
-    )
 
 
 class Children(Model):

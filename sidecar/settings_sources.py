@@ -1,11 +1,14 @@
-"""What an operator may set of where policies come from, if not from files named one by one. Nothing is read here."""
+"""What an operator may set of where policies come from, if not from files named one by one, and of OPA.
+
+Nothing is read here.
+"""
 
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from sidecar.settings_values import Located, Model, Secret, Text, Word, is_loopback
+from sidecar.settings_values import Id, Located, Model, Secret, Text, Word, is_loopback
 
 DEFAULT_APPROVAL_MAP = ("Requires human approval.",)
 _SCHEMES = ("file", "http", "https", "oci")
@@ -154,3 +157,27 @@ class Bundle(Model):
         if self.username is not None and (parts.scheme != "oci" or self.token is None):
             raise ValueError("username is for a registry, beside token")
         return self
+
+
+class Opa(Model):
+    """How OPA is run and asked."""
+
+    binary: Located | None = Field(
+        default=None, description="The OPA binary; by default it is looked for and, if need be, got."
+    )
+    timeout_s: float = Field(
+        default=2, gt=0, le=60, description="Seconds to wait for a decision; then the call is denied."
+    )
+    url: OpaUrl | None = Field(
+        default=None,
+        description="An OPA that somebody else runs, `http://…`, `https://…` or `unix:///path`; none is started then.",
+    )
+    token: Secret | None = Field(
+        default=None, description="A bearer token for that OPA: `{env: VARIABLE}` or `{file: PATH}`."
+    )
+    ca_file: Located | None = Field(default=None, description="Certificates (PEM) to believe that OPA by.")
+    revisions: dict[Id, Word] = Field(
+        default={},
+        description="The revision of each policy that that OPA must hold, by the policy's id, in place of a bundle or "
+        "of policies that tell it.",
+    )

@@ -4,8 +4,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sidecar.settings import Opa
-from sidecar.settings_sources import Bundle
+from sidecar.settings_sources import Bundle, Opa
 
 KEYS = [{"file": "k.pem", "alg": "ES256"}]
 
