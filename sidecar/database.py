@@ -1,6 +1,6 @@
 """A SQLite file on the event loop: opened, migrated, and written in group commits.
 
-The only module that imports sqlite3. Knows no table: the stores bring their own statements.
+Knows no table: the stores bring their own statements.
 """
 
 import asyncio
@@ -10,13 +10,14 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
-from sidecar import schema
+from sidecar import schema, writeahead
 from sidecar.errors import StoreError
 from sidecar.faults import is_busy, other_version, renamed
 from sidecar.presence import Presence
 from sidecar.schema import Kind
+from sidecar.writeahead import WriteAheadLog
 
 T = TypeVar("T")
 Cursor: TypeAlias = sqlite3.Cursor
@@ -26,11 +27,6 @@ WAIT_S = 2.0
 RETRY_S = 0.005
 ALONE_S = 0.0002
 BATCH = 256
-CHECKPOINT_BYTES = 4 << 20
-CHECKPOINT_REST_S = 0.5
-TRUNCATE_BYTES = 64 << 20
-PAGE_BYTES: dict[Kind, int] = {"state": 1024, "audit": 4096}
-"""A commit writes whole pages: small ones for single counters, large ones for runs of records."""
 
 
 def open_database(folder: Path, kind: Kind, *, wait_s: float = WAIT_S) -> "Database":
@@ -47,9 +43,9 @@ def open_database(folder: Path, kind: Kind, *, wait_s: float = WAIT_S) -> "Datab
     except OSError as error:
         raise StoreError(f"The state directory cannot be used: {error.strerror}.") from error
     try:
-        connection = _connect(path, "rw")
+        connection = writeahead.connect(path, "rw")
         try:
-            _patiently(lambda: _prepare(connection, path.name, kind), wait_s)
+            _patiently(lambda: writeahead.prepare(connection, path.name, kind), wait_s)
             return Database(path, connection, wait_s)
         except BaseException:
             connection.close()
@@ -122,9 +118,7 @@ class Database:
         self._scheduled = False
         self._submitted_s = 0.0
         self._closed = False
-        self._unmoved = 0
-        self._checkpoint: asyncio.Future[None] | None = None
-        self._next_checkpoint = 0.0
+        self._log = WriteAheadLog(path, self._presence)
 
     def define(self, name: str, function: Callable[..., str | None], arguments: int) -> None:
         """Gives statements a function of their own, which must depend on its arguments alone."""
@@ -177,9 +171,7 @@ class Database:
         if self._queue:
             self._drained = asyncio.Event()
             await self._drained.wait()
-        if self._checkpoint is not None:
-            await self._checkpoint
-        await asyncio.to_thread(_move_log, self.path)
+        await self._log.end()
         self._connection.close()
 
     def close_now(self) -> None:
@@ -207,7 +199,7 @@ class Database:
         if result is None:
             return False
         work.answer(result)
-        self._moved(1, asyncio.get_running_loop())
+        self._log.grew(1, asyncio.get_running_loop())
         return True
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -223,7 +215,7 @@ class Database:
             loop.call_soon(self._turn, loop)
         elif self._drained is not None:
             self._drained.set()
-        self._moved(len(batch), loop)
+        self._log.grew(len(batch), loop)
 
     def _answer(self, batch: "list[_Waiting]", now: float) -> "list[_Waiting]":
         """Commits a batch and answers it, one by one if it fails; gives back those with time for another try."""
@@ -258,19 +250,6 @@ class Database:
             raise
         return results
 
-    def _moved(self, works: int, loop: asyncio.AbstractEventLoop) -> None:
-        self._unmoved += works
-        if self._unmoved >= BATCH:
-            self._consider_checkpoint(loop)
-
-    def _consider_checkpoint(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._unmoved = 0
-        if loop.time() < self._next_checkpoint or self._presence.log_bytes() < CHECKPOINT_BYTES:
-            return
-        self._next_checkpoint = loop.time() + CHECKPOINT_REST_S
-        if self._checkpoint is None or self._checkpoint.done():
-            self._checkpoint = loop.run_in_executor(None, _move_log, self.path)
-
 
 class Reader:
     """A file that another process may be writing, read-only. Raises: StoreError (missing, of another version)."""
@@ -278,7 +257,7 @@ class Reader:
     def __init__(self, path: Path, kind: Kind) -> None:
         self.path = path.absolute()
         try:
-            self._connection = _connect(self.path, "ro", WAIT_S)
+            self._connection = writeahead.connect(self.path, "ro", WAIT_S)
             self._presence = Presence(self.path, suffixes=("",))
             version, ours = schema.version(self._connection), schema.latest(kind)
         except sqlite3.Error as error:
@@ -298,33 +277,6 @@ class Reader:
     def close(self) -> None:
         """Frees the file."""
         self._connection.close()
-
-
-def _connect(path: Path, mode: Literal["ro", "rw"], timeout_s: float = 0) -> sqlite3.Connection:
-    uri, one_thread = f"{path.as_uri()}?mode={mode}", mode == "rw"
-    return sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=one_thread)
-
-
-def _prepare(connection: sqlite3.Connection, name: str, kind: Kind) -> None:
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute(f"PRAGMA page_size = {PAGE_BYTES[kind]}")
-    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    if mode != "wal":
-        raise StoreError(f"{name} cannot have a write-ahead log.", hint="Keep the state directory on a local disk.")
-    connection.execute("PRAGMA wal_autocheckpoint = 0")
-    connection.execute(f"PRAGMA journal_size_limit = {CHECKPOINT_BYTES // 2}")
-    schema.bring_up(connection, name, kind)
-
-
-def _move_log(path: Path) -> None:
-    """Moves the log into the file beside the writers, the next of whom begins it anew unless one came in between.
-
-    A very long one is cut, with the writers held up as long as the disk takes. A fault is left for next time.
-    """
-    with contextlib.suppress(sqlite3.Error, OSError), contextlib.closing(_connect(path, "rw", 0.02)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        if Path(f"{path}-wal").stat().st_size > TRUNCATE_BYTES:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _patiently(attempt: Callable[[], T], wait_s: float) -> T:

@@ -222,11 +222,7 @@ class Settings(Model):
         default=4 * 1024 * 1024, ge=1024, le=1 << 30, description="The longest message accepted."
     )
     max_connections: int = Field(
-        default=4096,
-        ge=1,
-        le=1_000_000,
-        description="The most connections served at once; the next is answered 503. Each takes a file descriptor "
-        "(`ulimit -n`).",
+        default=4096, ge=1, description="The most connections at once (mind `ulimit -n`); the next is answered 503."
     )
     audit_keep_days: int | None = Field(
         default=None, ge=1, le=36_500, description="The days that audit records are kept; without it, for ever."

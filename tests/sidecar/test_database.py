@@ -139,12 +139,6 @@ def test_open_folder_in_place_of_the_file_store_error(tmp_path: Path) -> None:
         open_database(tmp_path, "state")
 
 
-def test_open_without_write_ahead_log_store_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_connect", lambda path, mode: sqlite3.connect(":memory:"))
-    with pytest.raises(StoreError, match="cannot have a write-ahead log"):
-        open_database(tmp_path, "state")
-
-
 def test_open_while_migration_locked_store_error(tmp_path: Path) -> None:
     (tmp_path / "state.sqlite").touch()
     with sqlite3.connect(tmp_path / "state.sqlite") as connection:
@@ -429,60 +423,6 @@ async def test_closed_every_door_store_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         database.read("SELECT 1")
     keeper.close_now()
-
-
-@pytest.fixture
-async def patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
-    monkeypatch.setattr(module, "CHECKPOINT_BYTES", 100_000)
-    monkeypatch.setattr(module, "CHECKPOINT_REST_S", 0.0)
-    opened = open_database(tmp_path, "state", wait_s=60)
-    yield opened
-    await opened.close()
-
-
-async def log_sizes(database: Database) -> list[int]:
-    """The sizes of the write-ahead log after each of 20 batches, with a checkpoint after every one."""
-    sizes = []
-    for first in range(0, 20 * BATCH, BATCH):
-        await asyncio.gather(*(database.transact(add(f"{n:0200}")) for n in range(first, first + BATCH)))
-        sizes.append(database.path.with_name("state.sqlite-wal").stat().st_size)
-        if database._checkpoint is not None:
-            await database._checkpoint
-    assert len(keys(database)) == 20 * BATCH
-    return sizes
-
-
-async def test_checkpoint_log_begun_anew(patient: Database) -> None:
-    assert 100_000 < max(await log_sizes(patient)) < 1_000_000
-
-
-async def test_checkpoint_very_long_log_cut(patient: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TRUNCATE_BYTES", 1)
-    await log_sizes(patient)
-    assert patient.path.with_name("state.sqlite-wal").stat().st_size == 0
-
-
-async def test_checkpoint_small_log_left_alone(database: Database) -> None:
-    await asyncio.gather(*(database.transact(add(str(n))) for n in range(BATCH)))
-    assert database._checkpoint is None
-
-
-async def test_checkpoint_with_a_reader_open_writers_go_on(patient: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TRUNCATE_BYTES", 1)
-    reader = sqlite3.connect(patient.path, isolation_level=None)
-    reader.execute("BEGIN")
-    reader.execute("SELECT count(*) FROM counters").fetchone()
-    assert min((await log_sizes(patient))[1:]) > 0
-    reader.close()
-
-
-async def test_checkpoint_file_gone_writers_told_nothing_else(patient: Database, tmp_path: Path) -> None:
-    await patient.transact(add("a"))
-    patient.path.rename(tmp_path / "away")
-    module._move_log(patient.path)
-    assert not patient.path.exists()
-    (tmp_path / "away").rename(patient.path)
-    assert keys(patient) == ["a"]
 
 
 async def test_reader_sees_what_is_written_meanwhile(tmp_path: Path, database: Database) -> None:

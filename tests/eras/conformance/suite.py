@@ -12,7 +12,7 @@ from pathlib import Path
 from tests import npm
 
 HERE = Path(__file__).parent
-RUN_S = 120
+RUN_S = 400
 
 _SCRIPT = "@modelcontextprotocol/conformance/dist/index.js"
 _scenario = re.compile(r"server-(.+)-\d{4}-\d\d-\d\dT[0-9-]+Z").fullmatch
