@@ -89,6 +89,7 @@ def _policy(settings: Settings, parts: Engine, id_: str, revision: str, document
         "revision": revision,
         "approval_map": parts.policies.approval_map(id_),
         "document": document.decode(),
+        "counts_in_redis": settings.redis is not None,
         "grants": [
             {"id": name, "server": grant.server} for name, grant in settings.grants.items() if grant.policy == id_
         ],

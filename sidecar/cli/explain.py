@@ -109,7 +109,7 @@ def _running(url: str, state: Path, policy_id: str, call: "Call") -> "tuple[Comp
             f'"grant" in the call must be one under this policy: {", ".join(sorted(found.grants)) or "there is none"}'
         )
     call = msgspec.structs.replace(call, grant=grant, server=call.server or found.grants[grant])
-    return compiled, call, lambda asked: inforce.standing(state, asked)
+    return compiled, call, lambda asked: found.standing(state, asked)
 
 
 def _call(path: Path) -> "Call":

@@ -31,6 +31,16 @@ class InForce:
     document: bytes
     approval_map: tuple[str, ...]
     grants: dict[str, str]
+    counts_in_redis: bool = False
+
+    def standing(self, state: Path, asked: "Sequence[Claim]") -> "list[Decimal]":
+        """What the counters of these claims stand at. Raises: CannotDecide, StoreError."""
+        if self.counts_in_redis and asked:
+            raise CannotDecide(
+                "The gateway counts in Redis, which is not asked.",
+                hint="Name the policy's file instead, without --gateway: then counters are empty.",
+            )
+        return standing(state, asked)
 
 
 def policy(url: str, state: Path, policy_id: str) -> InForce:
@@ -50,7 +60,11 @@ def policy(url: str, state: Path, policy_id: str) -> InForce:
         raise CannotDecide(f"The gateway at {url} is of another version.", hint="Use the regate that it runs with.")
     grants = {grant["id"]: grant["server"] for grant in found["grants"]}
     return InForce(
-        found["revision"], found["document"].encode(), tuple(found["approval_map"]), _stored(state, policy_id) | grants
+        found["revision"],
+        found["document"].encode(),
+        tuple(found["approval_map"]),
+        _stored(state, policy_id) | grants,
+        found["counts_in_redis"],
     )
 
 

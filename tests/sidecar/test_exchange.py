@@ -72,7 +72,7 @@ class Desk:
         self.caller = Caller(Grant("g", "s", policy), Asker(policy=policy, server="s", grant="g"), "their-session")
         self.build()
 
-    def build(self) -> None:
+    def build(self, *, alone: bool = True) -> None:
         visibility = Visibility(self.opa, self.inventory, generation=lambda: 1, ttl_cap_ms=1000)
         self.exchange = Exchange(
             self.upstream,
@@ -82,6 +82,7 @@ class Desk:
             self.audit,
             FakeClock(),
             warn=self.warned.append,
+            alone=alone,
         )
 
     async def handle(self, raw: bytes, headers: dict[bytes, list[bytes]] | None = None) -> Reply:
@@ -218,6 +219,23 @@ async def test_call_that_surely_did_not_run_is_given_back(reply: Reply | Excepti
     assert desk.tape == ["ask", "reserve", "forward", "rollback", "record"]
     assert (desk.counted, desk.record.result, desk.record.outcome) == (0, result, "allow")
     await answer.drop()
+
+
+@pytest.mark.parametrize(
+    ("reply", "kept"),
+    [
+        (Reply(400, JSON_TYPE, body=b"no"), True),
+        (Reply(200, JSON_TYPE, body=ERROR), True),
+        (Unreachable("no connection"), False),
+    ],
+)
+async def test_error_before_one_of_several_gateways_is_counted_for_a_cancellation_may_have_come_by_another(
+    reply: Reply | Exception, kept: bool
+) -> None:
+    desk = Desk(LIMITED, replies=[reply])
+    desk.build(alone=False)
+    await desk.handle(call())
+    assert ("rollback" in desk.tape, desk.record.result) == (not kept, "unknown" if kept else "unreachable")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,11 @@
 """Which store is opened for which settings, and grants that one gateway keeps to itself."""
 
+import re
+import subprocess
+import sys
+import tomllib
 from collections.abc import AsyncIterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +17,15 @@ from sidecar.counters.sqlite import SqliteCounters
 from sidecar.database import Database, open_database
 from sidecar.errors import SettingsError, SidecarError, StoreError, StoreUnfit
 from sidecar.grants.sqlite import SqliteGrants
-from sidecar.ports import Grant
+from sidecar.ports import Grant, Reservation
 from sidecar.settings import Settings
-from tests.contract.counters import claim
+from tests.contract.approvals import NOW, request
+from tests.contract.counters import INSIDE, claim
+from tests.contract.states import EXPIRES_MS
 from tests.fakes import START
 from tests.redisserver import RedisServer
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -96,3 +105,39 @@ def test_grants_in_the_state_folder_of_one_of_several_are_refused(database: Data
     for number in range(7):
         made.revoke(f"g{number}")
     stores.require_shared_grants(settings(replicas="several"), database)
+
+
+async def test_user_of_the_how_to_has_every_right_that_is_needed(database: Database, redis_server: RedisServer) -> None:
+    text = (ROOT / "docs" / "how-to.md").read_text(encoding="utf-8")
+    found = re.search(r"`ACL (SETUSER regate on) >… ([^`]+)`", text)
+    assert found is not None
+    rights = found[2].split()
+    assert redis_server.say("ACL", *found[1].split(), ">of-the-how-to", *rights) == "+OK\r\n"
+    place = {"url": redis_server.url, "username": "regate", "password": "of-the-how-to", "timeout_s": 20}
+    kept, warned = await opened(database, redis=place)
+    held = await kept.counters.reserve([claim()])
+    assert isinstance(held, Reservation)
+    await kept.counters.rollback(held, INSIDE)
+    opened_ = await kept.approvals.open(request(), NOW)
+    assert kept.approvals.list(NOW)  # type: ignore[attr-defined]
+    assert kept.approvals.approve(opened_, "ann", NOW) == "done"  # type: ignore[attr-defined]
+    assert await kept.approvals.find("f1", NOW)
+    assert await kept.approvals.take(opened_, NOW)
+    await kept.approvals.give_back(opened_)
+    assert await kept.states.use(b"one", EXPIRES_MS, NOW)
+    await kept.states.give_back(b"one")
+    await kept.probe()
+    await kept.close()
+    assert warned == []
+
+
+def test_gateway_without_redis_does_not_load_its_package() -> None:
+    code = "import sidecar.wiring, sidecar.cli.gateway, sys; sys.exit('redis' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
+
+
+def test_every_script_is_part_of_the_package() -> None:
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    scripts = [path.relative_to(ROOT / "sidecar").as_posix() for path in (ROOT / "sidecar").rglob("*.lua")]
+    assert len(scripts) >= 5
+    assert all(any(fnmatch(one, kind) for kind in setup["package-data"]["sidecar"]) for one in scripts)

@@ -24,6 +24,7 @@ PAGE: dict[str, Any] = {
     "revision": "sha256:1",
     "approval_map": ["Ask Ann."],
     "document": "{}",
+    "counts_in_redis": False,
     "grants": [{"id": "given", "server": "git"}],
 }
 
@@ -111,3 +112,11 @@ def test_counters_are_read_as_they_stand(tmp_path: Path) -> None:
     database.close_now()
     claims = [Claim(key, 60, 120, Decimal(1), Decimal(9)) for key in ("k", "other")]
     assert inforce.standing(tmp_path, claims) == [Decimal("1.5"), Decimal(0)]
+
+
+def test_counters_in_redis_are_not_taken_for_those_of_the_state_folder(tmp_path: Path) -> None:
+    found = inforce.InForce("sha256:1", b"{}", (), {}, counts_in_redis=True)
+    with pytest.raises(CannotDecide, match="counts in Redis"):
+        found.standing(tmp_path, [Claim("k", 60, 120, Decimal(1), Decimal(9))])
+    open_database(tmp_path, "state").close_now()
+    assert found.standing(tmp_path, []) == []
