@@ -8,13 +8,14 @@ WORKERS    ?= 2
 GOLDEN     ?= tests/translator
 CALLS      ?= 100000
 MUTANTS    ?= 200000
+DOCKERED   := tests/images tests/sidecar/upstream/test_container.py tests/sidecar/upstream/test_dockerd.py tests/sidecar/cli/test_images.py
 COVERED    := tests/sidecar/core tests/translator tests/decisions/test_cases.py
 
 export XDG_CACHE_HOME := $(CURDIR)/.cache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-deploy check bench agreement guards mutants clients golden render lock clean
+.PHONY: help setup run demo test test-deploy check bench agreement guards mutants clients golden image sbom test-images render lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -33,10 +34,21 @@ test: check ## set everything up, check, and pass all tests; the core and the tr
 	@$(MAKE) --no-print-directory $(STAMPS)/redis $(STAMPS)/registry
 	$(BIN)/coverage run --source=sidecar/core,translator -m pytest -q $(COVERED)
 	$(BIN)/coverage report --skip-covered --fail-under=100
-	$(BIN)/python -m pytest -n $(WORKERS) $(addprefix --ignore=,$(COVERED))
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not docker" $(addprefix --ignore=,$(COVERED))
+	@sh scripts/docker.sh $(BIN)/python -m pytest -m docker $(DOCKERED)
 
 test-deploy: setup $(STAMPS)/test $(STAMPS)/deploy ## render deploy/ by helm and kustomize, compare and check it; with KUBECONFIG, a dry run there
 	$(BIN)/python -m pytest -q tests/deploy
+
+test-images: setup $(STAMPS)/test ## the container images at work, and all of deploy/compose: takes some 15 minutes the first time
+	@sh scripts/docker.sh $(BIN)/python -m pytest -m docker --images $(DOCKERED) $(IMAGES)
+
+image: setup ## build the container image regate:VERSION with the Docker that runs here; see deploy/docker/build.sh
+	@sh deploy/docker/build.sh regate
+
+sbom: setup $(STAMPS)/test ## write what regate is made of to .cache/sbom.cdx.json (CycloneDX)
+	@$(BIN)/python scripts/sbom.py requirements/run.txt --opa $(BIN)/opa >.cache/sbom.cdx.json
+	@echo .cache/sbom.cdx.json
 
 check: setup $(STAMPS)/test ## ruff, mypy --strict, opa fmt and check --strict, house rules
 	$(BIN)/ruff check $(SOURCES)

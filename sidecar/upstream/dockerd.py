@@ -8,7 +8,7 @@ import importlib.util
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ class Running:
         except Exception:
             return None
         finally:
-            self.end.close()
+            _close(self.end)
         return None
 
 
@@ -151,7 +151,7 @@ class Daemon:
                     streams.close()
                     raise
             except BaseException:
-                end.close()
+                _close(end)
                 self.remove(container)
                 raise
         return Running(streams, end)
@@ -223,6 +223,13 @@ class Daemon:
             raise Unreachable(f"Docker refuses to run {image or 'it'}: {reason}") from None
         except (self._errors.DockerException, OSError) as error:
             raise Unreachable("Docker does not answer.", hint=_NO_DAEMON) from error
+
+
+def _close(events: Any) -> None:
+    """The package's own `close` leaves the connection to the garbage collector."""
+    with suppress(Exception):
+        events.close()
+    events._response.close()
 
 
 def _line(explanation: object, secret: Mapping[str, str]) -> str:

@@ -1,4 +1,3 @@
-import gc
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,12 @@ from sidecar.errors import SettingsError, Unreachable
 from sidecar.upstream import dockerd
 from sidecar.upstream.dockerd import LABEL, Daemon, Mount, Spec, require_package
 from sidecar.upstream.leases import Lease, known
+
+pytestmark = [
+    # The package leaves a socket that could not be connected to the garbage collector.
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture
@@ -86,13 +91,11 @@ def test_folder_that_is_not_there_is_one_clear_line(daemon: Daemon, python_image
         daemon.create(Spec(python_image, mounts=[Mount("/no/such/folder", "/data")]), "s", "test")
 
 
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 @pytest.mark.parametrize("host", ["unix:///no/such/docker.sock", "tcp://127.0.0.1:1"])
 def test_daemon_that_does_not_answer_is_one_clear_line(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", host)
     with pytest.raises(Unreachable, match=r"^Docker does not answer\.$"):
         Daemon().check("x")
-    gc.collect()  # the package leaves a socket that could not be connected to the collector
 
 
 def test_package_that_is_missing_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
