@@ -7,24 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sidecar import __version__
-from sidecar.cli.images import ImageFlags, ImageOption, MountOption, NetworkOption, UserOption
-from sidecar.cli.single import (
-    ApprovalMapOption,
-    EnvOption,
-    HeaderOption,
-    HiddenCalls,
-    HiddenCallsOption,
-    ListOf,
-    ListOption,
-    NameOption,
-    Policed,
-    PolicedMethodsOption,
-    PolicyOption,
-    Single,
-    UpstreamOption,
-)
+from sidecar.cli.flags import of_single
+from sidecar.cli.single import Single
 from sidecar.cli.stores import state_store
-from sidecar.cli.terminal import StateOption, note, printable, refuse, say, state_directory
+from sidecar.cli.terminal import StateOption, note, printable, refuse, say
 
 if TYPE_CHECKING:
     from sidecar.settings import Settings
@@ -59,10 +45,6 @@ TlsKeyOption = Annotated[
     typer.Option("--tls-key", metavar="FILE", dir_okay=False, help="The certificate's private key, in a PEM file."),
 ]
 NoAuthOption = Annotated[bool, typer.Option("--no-auth", help="Ask for no token. On a loopback address only.")]
-CommandArgument = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="-- COMMAND", hidden=True),
-]
 
 _RUN_EXAMPLES = """\b
 Examples:
@@ -87,32 +69,18 @@ Then make a token for a client:
 
 def add(app: typer.Typer) -> None:
     """Adds the commands to the command line."""
-    app.command("run", epilog=_RUN_EXAMPLES, context_settings={"allow_interspersed_args": False})(run)
+    app.command("run", epilog=_RUN_EXAMPLES, context_settings={"allow_interspersed_args": False})(of_single(run))
     app.command("serve", epilog=_SERVE_EXAMPLES)(serve)
 
 
 def run(
-    policy: PolicyOption,
-    command: CommandArgument = None,
-    upstream: UpstreamOption = None,
+    single: Single,
     listen: ListenOption = None,
-    state: StateOption = None,
     ready_file: ReadyFileOption = None,
     no_auth: NoAuthOption = False,
     tls_cert: TlsCertOption = None,
     tls_key: TlsKeyOption = None,
     admin_listen: AdminListenOption = None,
-    name: NameOption = None,
-    env: EnvOption = None,
-    header: HeaderOption = None,
-    approval_map: ApprovalMapOption = None,
-    list_of: ListOption = ListOf.hidden,
-    policed_methods: PolicedMethodsOption = Policed.tools,
-    hidden_calls: HiddenCallsOption = HiddenCalls.denied,
-    image: ImageOption = None,
-    network: NetworkOption = None,
-    mount: MountOption = None,
-    user: UserOption = None,
 ) -> None:
     """Govern one MCP server with one policy, over HTTP.
 
@@ -122,20 +90,6 @@ def run(
     from sidecar import statedir
     from sidecar.cli.gateway import serve_http
 
-    single = Single(
-        policy,
-        command or (),
-        upstream,
-        name,
-        env or (),
-        header or (),
-        approval_map,
-        state_directory(state),
-        list_of,
-        policed_methods,
-        hidden_calls,
-        ImageFlags(image, network, mount or (), user),
-    )
     more = _more(tls_cert, tls_key, admin_listen)
     settings = single.settings("run", [*_overrides(listen, None, ready_file, no_auth), *more])
     single.check()
