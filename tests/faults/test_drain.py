@@ -54,7 +54,7 @@ def test_sigterm_answers_every_call_in_flight_and_leaves_nothing(tmp_path: Path,
             assert all(answer["result"]["content"][0]["text"] == "done" for answer in answers)
             assert (await listening).text == ": listening\n\n"  # its end is told: a stream cut off would be an error
 
-    with serving(tmp_path, opa_path, drain={"announce_s": 2, "finish_s": 60}) as gateway:
+    with serving(tmp_path, opa_path, drain={"announce_s": 6, "finish_s": 60}) as gateway:
         asyncio.run(scene(gateway))
         assert gateway.process.wait(60) == 0
         assert in_session(gateway.process.pid) == []

@@ -259,7 +259,7 @@ async def test_serve_leaving_answers_all_that_is_pipelined_and_says_on_the_last_
 
 
 async def test_serve_leaving_is_announced_before_connections_are_refused() -> None:
-    app, leaving = App(), Leaving(0.2, 30)
+    app, leaving = App(), Leaving(2, 30)
     app.may.set()
     async with asyncio.timeout(10):
         with listener.bind("127.0.0.1", 0) as listening:
