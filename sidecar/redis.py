@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
@@ -26,6 +26,9 @@ from redis.exceptions import TimeoutError as TimedOut
 from sidecar.errors import StoreError, StoreSilent, StoreUnfit
 
 LEAST_VERSION = 7
+
+MOST_CONNECTIONS = 32
+"""Who finds them all in use waits for one, no longer than for an answer."""
 
 _HINT = "Look at Redis and at /readyz; what needs it is denied until it answers."
 _UNFIT = "Correct the setup of Redis, or name another one."
@@ -81,7 +84,7 @@ class Redis:
         self._place = place
         self._timeout_s = place.timeout_s
         self.keeps_file = True
-        self._pool = ConnectionPool.from_url(
+        self._pool = BlockingConnectionPool.from_url(
             place.url,
             **place.options(),
             protocol=2,
@@ -89,6 +92,8 @@ class Redis:
             socket_timeout=None,
             socket_connect_timeout=place.timeout_s,
             redis_connect_func=self._greeted,
+            max_connections=MOST_CONNECTIONS,
+            timeout=None,
         )
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
@@ -144,7 +149,17 @@ class Redis:
             await self._pool.release(connection)
 
     async def _greeted(self, connection: AbstractConnection) -> None:
-        """Makes the acquaintance of what answers at the other end. Raises: StoreUnfit."""
+        """Makes the acquaintance of what answers at the other end, or hangs up: the pool takes for known what is open.
+
+        Raises: StoreError, StoreUnfit.
+        """
+        try:
+            await self._make_acquaintance(connection)
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+
+    async def _make_acquaintance(self, connection: AbstractConnection) -> None:
         await connection.on_connect()
         try:
             answer = await _said(connection, "INFO")

@@ -30,9 +30,14 @@ async def redis(redis_server: RedisServer) -> AsyncIterator[Redis]:
 
 
 async def refusal(redis: Redis) -> StoreError:
-    with pytest.raises(StoreError) as caught:
-        await redis.run(SET, ["k"], ["v"])
+    """What it says, which it says each time: no connection that was refused is used later."""
+    said = []
+    for _ in range(3):
+        with pytest.raises(StoreError) as caught:
+            await redis.run(SET, ["k"], ["v"])
+        said.append((type(caught.value), str(caught.value)))
     await redis.close()
+    assert said == [said[0]] * 3
     return caught.value
 
 
@@ -78,8 +83,26 @@ async def test_run_hung_may_have_run_and_goes_on_later(redis_server: RedisServer
     await patient.close()
 
 
+async def test_run_hung_while_it_is_met_leaves_no_connection_that_was_not_looked_at(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path, "--maxmemory-policy", "allkeys-lru")
+    redis = Redis(Place(server.url, timeout_s=0.1))
+    try:
+        server.hang()
+        await asyncio.gather(*(_silent(redis) for _ in range(150)))
+        server.go_on()
+        patient = Redis(Place(server.url, timeout_s=SLOW_S))
+        assert "allkeys-lru" in str(await refusal(patient))
+        for _ in range(3):
+            with pytest.raises(StoreError):
+                await redis.run(SET, ["k"], ["v"])
+        assert server.say("EXISTS", "k") == ":0\r\n"
+    finally:
+        server.kill()
+        await redis.close()
+
+
 async def _silent(redis: Redis) -> None:
-    with pytest.raises(StoreError, match="in time"):
+    with pytest.raises(StoreError, match=r"in time|reached"):
         await redis.probe()
 
 

@@ -44,6 +44,15 @@ async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
         assert asyncio.get_running_loop().time() < deadline
 
 
+async def under_way(counters: RedisCounters) -> None:
+    """Returns when nobody waits for the next round any more."""
+    for _ in range(1000):
+        if not counters._waiting and counters._serving is not None:
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("the round does not begin")
+
+
 @pytest.mark.parametrize("check", SUITE, ids=lambda check: check.__name__)
 async def test_counters_contract_kept(check: Check, counters: RedisCounters) -> None:
     await check(counters)
@@ -252,7 +261,7 @@ async def test_reserve_cancelled_while_redis_works_given_back(
     redis_server.hang()
     try:
         tasks = [asyncio.ensure_future(counters.reserve([claim()])) for _ in range(3)]
-        await asyncio.sleep(0.05)
+        await under_way(counters)
         tasks[1].cancel()
         with pytest.raises(asyncio.CancelledError):
             await tasks[1]
@@ -268,11 +277,17 @@ async def test_reserve_ended_with_the_gateway_nobody_waits_for_ever(
     redis_server.hang()
     try:
         tasks = [asyncio.ensure_future(counters.reserve([claim()])) for _ in range(3)]
-        await asyncio.sleep(0.05)
+        await under_way(counters)
         await counters.close()
         assert [type(one) for one in await asyncio.gather(*tasks, return_exceptions=True)] == [StoreError] * 3
     finally:
         redis_server.go_on()
+
+
+async def test_rollback_of_many_at_once_none_forgotten(counters: RedisCounters) -> None:
+    held = await asyncio.gather(*(counters.reserve([claim(most="300")]) for _ in range(300)))
+    await asyncio.gather(*(counters.rollback(one, INSIDE) for one in held if isinstance(one, Reservation)))
+    assert await stands_at(counters, "0")
 
 
 _CLAIM = st.tuples(
