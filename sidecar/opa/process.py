@@ -6,13 +6,11 @@ Nothing here knows policy; what OPA shall hold lies in `BUNDLE` before it starts
 import asyncio
 import contextlib
 import fcntl
-import json
 import os
 import shutil
 import signal
 import sys
 import tempfile
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ import structlog
 from sidecar.errors import DecisionError, DecisionOffShape, DecisionUndefined, OpaUnreachable, SettingsError
 from sidecar.http1 import Origin
 from sidecar.opa.client import OpaClient
+from sidecar.opa.words import Words
 
 BUNDLE = "policy/bundle.tar.gz"
 """Where the bundle lies in the runtime directory: alone in its folder, since OPA reloads on any change in there."""
@@ -32,12 +31,7 @@ _REVISIONS = "mcp/gate/revisions"
 _SOCKET = "opa.sock"
 _SOCKET_PATH_BYTES = 107
 _BODY_BYTES = 16 * 1024 * 1024
-_LINE_BYTES = 8192
-_LAST_LINES = 20
-_WORDS_CHARACTERS = 600
 _ASK_AGAIN_S = 0.02
-_AS_ROOT = "OPA running with uid or gid 0."
-"""Said at every start in a container, of a child that has a private socket only. It is no news."""
 
 _DIE_WITH_PARENT = (
     "import ctypes, os, signal, sys\n"
@@ -113,9 +107,8 @@ class OpaProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._claim: int | None = None
-        self._reader: asyncio.Task[None] | None = None
-        self._lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._log = log or structlog.get_logger("sidecar.opa")
+        self._words = Words(self._log)
         self.socket_path = directory / _SOCKET
         self.restarts = 0
 
@@ -155,7 +148,6 @@ class OpaProcess:
                 self._claim = None
 
     async def _spawn(self) -> asyncio.subprocess.Process:
-        self._lines.clear()
         process = await asyncio.create_subprocess_exec(
             *_command(self._binary),
             cwd=self._directory,
@@ -166,8 +158,8 @@ class OpaProcess:
             start_new_session=True,
         )
         self._process = process
-        if process.stdout is not None:
-            self._reader = asyncio.create_task(self._read(process.stdout))
+        assert process.stdout is not None
+        self._words.listen(process.stdout)
         return process
 
     async def _answers(self, process: asyncio.subprocess.Process) -> None:
@@ -188,7 +180,9 @@ class OpaProcess:
         finally:
             ended.cancel()
             await client.close()
-        raise OpaUnreachable(f"OPA ended at its start (exit code {process.returncode}): {await self._last_words()}")
+        raise OpaUnreachable(
+            f"OPA ended at its start (exit code {process.returncode}): {await self._words.last(self._pace.stop_s)}"
+        )
 
     async def _supervise(self, process: asyncio.subprocess.Process) -> None:
         loop = asyncio.get_running_loop()
@@ -199,7 +193,10 @@ class OpaProcess:
             if loop.time() - started >= self._pace.good_service_s:
                 delay_s = self._pace.first_delay_s
             self._log.error(
-                "opa_ended", exit_code=process.returncode, said=await self._last_words(), restart_in_s=delay_s
+                "opa_ended",
+                exit_code=process.returncode,
+                said=await self._words.last(self._pace.stop_s),
+                restart_in_s=delay_s,
             )
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, self._pace.last_delay_s)
@@ -250,39 +247,7 @@ class OpaProcess:
         finally:
             _signal(process, signal.SIGKILL)
             await process.wait()
-            await self._last_words()
-
-    async def _read(self, stream: asyncio.StreamReader) -> None:
-        rest = b""
-        while chunk := await stream.read(_LINE_BYTES):
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                self._hear(line)
-            if len(rest) > _LINE_BYTES:
-                self._hear(rest)
-                rest = b""
-        if rest:
-            self._hear(rest)
-
-    def _hear(self, line: bytes) -> None:
-        text = line[:_LINE_BYTES].decode(errors="replace").strip()
-        try:
-            entry = json.loads(text)
-            level, said = entry["level"], " ".join(str(entry[key]) for key in ("msg", "err") if key in entry)
-        except (ValueError, TypeError, KeyError, RecursionError):
-            level, said = "error", text
-        if said.startswith(_AS_ROOT):
-            return
-        if level == "error" and said:
-            self._lines.append(said)
-        (self._log.error if level == "error" else self._log.warning)("opa", said=said)
-
-    async def _last_words(self) -> str:
-        """What the child said last, in one line, once it has said everything."""
-        if self._reader is not None:
-            await asyncio.wait({self._reader}, timeout=self._pace.stop_s)
-            self._reader.cancel()
-        return " ".join(" ".join(self._lines).split())[:_WORDS_CHARACTERS] or "OPA said nothing."
+            await self._words.last(self._pace.stop_s)
 
 
 def _claimed(directory: Path) -> int:
