@@ -77,6 +77,7 @@ def _rules(oauth: OAuth) -> Rules:
                 rule.list,
                 rule.policed_methods,
                 rule.hidden_calls,
+                rule.approval,
             )
             for rule in oauth.rules
         ]

@@ -32,12 +32,14 @@ from sidecar.policies import Policies
 from sidecar.ports import AuditLog, Grant, Upstream
 from sidecar.relay import Relay
 from sidecar.rounds import Rounds
-from sidecar.settings import Server, Settings, TokenGrant
+from sidecar.settings import Server, Settings
+from sidecar.settings_grants import TokenGrant
 from sidecar.settings_shared import key
 from sidecar.tally import TalliedAudit, Tally
 from sidecar.upstream.spokesman import Spokesman
 from sidecar.upstreams import conversations, made_upstream
 from sidecar.visibility import Visibility
+from sidecar.waiting import Waiting
 
 if TYPE_CHECKING:
     from sidecar.health import Health
@@ -111,8 +113,9 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
         judgement = Judgement(
             deciding, kept.counters, kept.approvals, took=tally.decisions.took, reserved=tally.reservations.took
         )
-        rounds = Rounds(judgement, Seal(session_key(settings)), kept.states, secrets.token_bytes)
+        rounds = Rounds(judgement, kept.answers, Seal(session_key(settings)), kept.states, secrets.token_bytes)
         clock = SystemClock()
+        waiting = Waiting(kept.answers, rounds, clock, secrets.token_bytes, warn=warn)
 
         notices = {name: Notices(deciding, inventories[name]) for name in upstreams}
         for told in notices.values():
@@ -136,6 +139,7 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
                 warn=warn,
                 notices=notices[name],
                 rounds=rounds,
+                waiting=waiting,
                 took=tally.answered(name),
                 alone=settings.replicas == "one",
             )
@@ -225,7 +229,7 @@ def _given(settings: Settings, stored: SqliteGrants) -> dict[bytes, Grant]:
 
 
 def _bound(grant: TokenGrant) -> tuple[Any, ...]:
-    return grant.server, grant.policy, grant.list, grant.policed_methods, grant.hidden_calls
+    return grant.server, grant.policy, grant.list, grant.policed_methods, grant.hidden_calls, grant.approval
 
 
 def _anybody(server: str, settings: Settings) -> Grant:

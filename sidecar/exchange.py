@@ -9,28 +9,59 @@ from time import perf_counter
 
 from msgspec.structs import replace
 
-from sidecar.core import denial, era, jsonrpc, messages, unseen
+from sidecar.core import denial, era, jsonrpc, messages
 from sidecar.core.closing import is_closed
-from sidecar.core.decision import Decision
 from sidecar.core.ending import ending
 from sidecar.core.inflight import InFlight
 from sidecar.core.inventory import Inventory
 from sidecar.core.jsonrpc import TOOLS_CALL, Request
 from sidecar.core.messages import PassThrough, ToolCall, ToolList
-from sidecar.errors import ProtocolError, SidecarError, StateRefused, UnusualName, UpstreamError
+from sidecar.errors import ProtocolError, SidecarError, StateRefused, UpstreamError
 from sidecar.judgement import CLOSED, WITHOUT_POLICY, Caller, Judgement, Verdict, unavailable
 from sidecar.late import Late
 from sidecar.notices import Notices
-from sidecar.ports import AuditLog, Clock, Event, Grant, Headers, Outgoing, Reply, Upstream
+from sidecar.ports import AuditLog, Clock, Event, Headers, Outgoing, Reply, Upstream
 from sidecar.recorder import Recorder, UnderWay
-from sidecar.relay import JSON_HEADERS, Addressee, Relay, denied, failure, refused, renewed
+from sidecar.refusals import UNRECORDED, Refusals
+from sidecar.relay import JSON_HEADERS, Addressee, Relay, denied, failure, renewed
 from sidecar.rounds import Rounds
 from sidecar.settlement import Settlement
+from sidecar.waiting import Waiting
 
 _WITHOUT_POLICY = frozenset({"initialize", "ping", "server/discover"})
 _ASKS = "input_required"
 _CANCELLED = "notifications/cancelled"
-_UNRECORDED = "store: the audit log cannot be written"
+_LEFT = "given_up: the client left while the call waited"
+
+
+class _Course:
+    """The port `waiting.Course` of one call."""
+
+    def __init__(
+        self, exchange: "Exchange", call: ToolCall, turn: UnderWay, forwarded: Headers, verdict: Verdict, raw: bytes
+    ) -> None:
+        self._exchange = exchange
+        self._call = call
+        self._turn = turn
+        self._forwarded = forwarded
+        self._verdict = verdict
+        self._raw = raw
+
+    async def go_on(self) -> Reply:
+        turn, call = self._turn, self._call
+        turn.now = self._exchange._clock.now()
+        verdict, _ = await self._exchange._judged(call, turn, again=True)
+        return await self._exchange._settled(call, turn, self._forwarded, verdict, self._raw)
+
+    def denied(self) -> Reply:
+        return self._exchange._refusals.denied(self._call, self._turn, self._verdict)
+
+    def put_off(self, body: bytes) -> Reply:
+        self._exchange._recorder.judged(self._turn, self._verdict)
+        return Reply(200, JSON_HEADERS, body=body)
+
+    def left(self) -> None:
+        self._exchange._recorder.judged(self._turn, self._verdict, cause=_LEFT)
 
 
 class Exchange:
@@ -51,9 +82,11 @@ class Exchange:
         warn: Callable[[SidecarError], None],
         notices: Notices | None = None,
         rounds: Rounds | None = None,
+        waiting: Waiting | None = None,
         took: Callable[[float], None] = lambda _: None,
         alone: bool = True,
     ) -> None:
+        self._waiting = waiting
         self._notices = notices
         self._rounds = rounds
         self._upstream = upstream
@@ -61,6 +94,7 @@ class Exchange:
         self._relay = relay
         self._inventory = inventory
         self._recorder = Recorder(audit)
+        self._refusals = Refusals(judgement, inventory, self._recorder, warn)
         self._clock = clock
         self._warn = warn
         self._in_flight = InFlight(alone=alone)
@@ -84,8 +118,8 @@ class Exchange:
             judged = messages.classify(message, envelope, self._inventory)
         except ProtocolError as error:
             if caller.grant.hidden_calls == "unknown" and isinstance(message, Request) and error.method == TOOLS_CALL:
-                return await self._refuse_unseen(message, headers, error, turn)
-            return self._refuse(error, turn)
+                return await self._refusals.refused_unseen(message, headers, error, turn)
+            return self._refusals.refused(error, turn)
         match judged:
             case ToolCall():
                 return await self._call_tool(judged, turn, forwarded)
@@ -105,7 +139,7 @@ class Exchange:
             message = jsonrpc.parse(raw)
             judged = messages.classify(message, era.read(message, headers, self._inventory), self._inventory)
         except ProtocolError as malformed:
-            return self._refuse(malformed, turn)
+            return self._refusals.refused(malformed, turn)
         if isinstance(judged, ToolCall):
             turn.method, turn.tool, turn.argument_keys = TOOLS_CALL, judged.tool, judged.argument_keys
             self._recorder.judged(turn, verdict)
@@ -136,10 +170,17 @@ class Exchange:
         try:
             verdict, raw = await self._judged(call, turn)
         except StateRefused as error:
-            return self._refuse(error, turn)
+            return self._refusals.refused(error, turn)
+        if self._waiting is not None and verdict.decision.outcome == "approval_required":
+            course = _Course(self, call, turn, forwarded, verdict, raw)
+            if (reply := await self._waiting.reply(call, turn.caller, verdict, course)) is not None:
+                return reply
+        return await self._settled(call, turn, forwarded, verdict, raw)
+
+    async def _settled(self, call: ToolCall, turn: UnderWay, forwarded: Headers, verdict: Verdict, raw: bytes) -> Reply:
+        """The denial of a call, or its answer; `raw` is what is forwarded."""
         if verdict.decision.outcome != "allow":
-            self._recorder.judged(turn, verdict)
-            return self._denied(call, turn.caller, verdict)
+            return self._refusals.denied(call, turn, verdict)
         to = Addressee(turn.caller, call.modern, call.id_raw)
         outgoing = Outgoing(raw, TOOLS_CALL, call.id, forwarded, turn.caller.session, call.modern)
         turn.flight = self._in_flight.begin(turn.caller.grant.id, turn.caller.session, call.id)
@@ -163,12 +204,12 @@ class Exchange:
             reply = replace(reply, body=body)
         return await self._relay.answer(reply, to)
 
-    async def _judged(self, call: ToolCall, turn: UnderWay) -> tuple[Verdict, bytes]:
-        """The verdict, and what is forwarded if it is allowed. Raises: StateRefused."""
+    async def _judged(self, call: ToolCall, turn: UnderWay, *, again: bool = False) -> tuple[Verdict, bytes]:
+        """The verdict, and what is forwarded if it is allowed; `again`: without its state. Raises: StateRefused."""
         if not self._recorder.healthy:
-            return unavailable(_UNRECORDED), call.raw
+            return unavailable(UNRECORDED), call.raw
         try:
-            if call.resumes and self._rounds is not None:
+            if call.resumes and self._rounds is not None and not again:
                 return await self._rounds.judge(call, turn.caller, turn.now)
             return await self._judgement.judge(call, turn.caller, turn.now), call.raw
         except StateRefused:
@@ -176,29 +217,6 @@ class Exchange:
         except BaseException:
             self._recorder.given_up(turn)
             raise
-
-    def _denied(self, call: ToolCall, caller: Caller, verdict: Verdict) -> Reply:
-        if caller.grant.hidden_calls == "unknown" and self._is_unseen(call, caller.grant, verdict):
-            return _unknown(call)
-        return Reply(200, JSON_HEADERS, body=denied(call, caller, verdict))
-
-    def _is_unseen(self, call: ToolCall, grant: Grant, verdict: Verdict) -> bool:
-        listed, callable_only = self._inventory.advertised(call.tool), grant.list == "callable"
-        return unseen.is_unseen(verdict.decision.rule, listed=listed, callable_only=callable_only)
-
-    async def _refuse_unseen(
-        self, request: Request, headers: Mapping[bytes, list[bytes]] | None, error: ProtocolError, turn: UnderWay
-    ) -> Reply:
-        """The refusal of a call, which must not tell that the server lists a tool that its grant does not see."""
-        refusal = self._refuse(error, turn)
-        call = unseen.of_no_tool(request, headers, error)
-        if isinstance(call, ProtocolError):
-            return refused(call)
-        healthy = self._recorder.healthy
-        verdict = await self._judgement.preview(call, turn.caller) if healthy else unavailable(_UNRECORDED)
-        if verdict.cause or isinstance(error, UnusualName) or self._is_unseen(call, turn.caller.grant, verdict):
-            return self._denied(call, turn.caller, verdict) if verdict.cause else _unknown(call)
-        return refusal
 
     async def _watched(
         self, events: AsyncGenerator[Event, None], call: ToolCall, turn: UnderWay, verdict: Verdict
@@ -220,23 +238,20 @@ class Exchange:
         turn.method = message.method or ""
         caller = turn.caller
         if caller.grant.policy is None and message.id is not None and message.method not in _WITHOUT_POLICY:
-            return self._closed(message, turn, WITHOUT_POLICY)
+            return self._refusals.closed(message, turn, WITHOUT_POLICY)
         if caller.grant.policed_methods == "all" and is_closed(message):
-            return self._closed(message, turn, CLOSED)
+            return self._refusals.closed(message, turn, CLOSED)
         outgoing = Outgoing(message.raw, message.method, message.id, forwarded, caller.session, message.modern)
         to = Addressee(caller, message.modern, message.id_raw)
         if message.id is not None and message.method is not None:
             reply = await self._asked(outgoing, to)
             return reply if self._notices is None else self._notices.about(message, reply, caller)
         if message.method is None or message.method == _CANCELLED:
+            if self._waiting is not None and await self._waiting.hears(message, caller):
+                return Reply(202, body=b"")
             with self._in_flight.meddling(caller.grant.id):
                 return await self._relayed(self._upstream.send(outgoing), to)
         return await self._relayed(self._upstream.send(outgoing), to)
-
-    def _closed(self, message: PassThrough, turn: UnderWay, decision: Decision) -> Reply:
-        self._recorder.judged(turn, Verdict(decision))
-        body = denial.error(message.id_raw, denial.DENIED, denial.text(decision.message))
-        return Reply(400 if message.id is None else 200, JSON_HEADERS, body=body)
 
     async def _asked(self, request: Outgoing, to: Addressee) -> Reply:
         """The relayed answer to a request that is no call. One that comes as a stream may come late, or never."""
@@ -257,16 +272,6 @@ class Exchange:
             self._warn(error)
             return failure(error, to.id_raw)
         return await self._relay.answer(reply, to)
-
-    def _refuse(self, error: ProtocolError, turn: UnderWay) -> Reply:
-        self._warn(error)
-        self._recorder.refused(turn, error)
-        return refused(error)
-
-
-def _unknown(call: ToolCall) -> Reply:
-    status, body = unseen.answer(call)
-    return Reply(status, JSON_HEADERS, body=body)
 
 
 def _how(reply: Reply, call: ToolCall) -> str:

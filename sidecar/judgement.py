@@ -32,11 +32,15 @@ CLOSED = Decision("deny", "(closed)", "This method is closed for this grant.", "
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who calls: the grant, the constant part of its queries, and the upstream's session id if there is one."""
+    """Who calls: the grant, the constant part of its queries, and the upstream's session id if there is one.
+
+    `elicits`: the client said, when its session began, that it can show a form.
+    """
 
     grant: Grant
     asker: Asker
     session: str | None = None
+    elicits: bool = False
 
 
 class Before(msgspec.Struct, frozen=True):
@@ -46,6 +50,7 @@ class Before(msgspec.Struct, frozen=True):
     approval: str = ""
     rule: str = ""
     revision: str = ""
+    person: str = ""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -53,6 +58,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
     `approval` is the id a person has to answer, or the one that was used up, and `asked` the rule that asked for it;
     `cause` says why under `(unavailable)`. `before` is what earlier rounds took, `used` the state that this one used.
+    `person` is who answered the approval.
     """
 
     decision: Decision
@@ -63,6 +69,7 @@ class Verdict(msgspec.Struct, frozen=True):
     asked: str = ""
     before: Before | None = None
     used: bytes = b""
+    person: str = ""
 
 
 class Judgement:
@@ -129,17 +136,17 @@ class Judgement:
     async def _judge_again(self, call: ToolCall, caller: Caller, now: datetime, before: Before) -> Verdict:
         """Policy is asked anew. An approval counts for as long as it is asked for by the same rule or revision."""
         decision = await self._decide(call, caller, None)
-        asked = approval = ""
+        asked = approval = person = ""
         if decision.outcome == "approval_required":
             if not before.approval or (decision.rule != before.rule and decision.revision != before.revision):
                 verdict = await self._with_approval(call, caller, decision, now, counted=before.counted)
                 return replace(verdict, before=before)
-            asked, approval = decision.rule, before.approval
+            asked, approval, person = decision.rule, before.approval, before.person
             decision = await self._decide(call, caller, True)
         verdict = Verdict(decision)
         if decision.outcome == "allow" and not before.counted:
             verdict = await self._reserve(decision, caller, now)
-        return replace(verdict, approval=approval, asked=asked, before=before)
+        return replace(verdict, approval=approval, asked=asked, before=before, person=person)
 
     async def _with_approval(
         self, call: ToolCall, caller: Caller, asked: Decision, now: datetime, *, counted: bool = False
@@ -151,12 +158,12 @@ class Judgement:
         if answer is not None and same_rule and answer.state != "pending":
             decision = await self._decide(call, caller, answer.state == "approved")
             if decision.outcome != "allow":
-                return Verdict(decision, approval=answer.id)
+                return Verdict(decision, approval=answer.id, person=answer.person)
             verdict = Verdict(decision) if counted else await self._reserve(decision, caller, now)
             if verdict.decision.outcome != "allow":
                 return verdict
             if await self._take(answer.id, verdict.reservation, now):
-                return Verdict(decision, verdict.reservation, answer.id, asked=asked.rule)
+                return Verdict(decision, verdict.reservation, answer.id, asked=asked.rule, person=answer.person)
         request = ApprovalRequest(
             fingerprint=bound,
             server=grant.server,

@@ -18,7 +18,8 @@ class Grant(msgspec.Struct, frozen=True):
 
     `list`: its lists hold what is not hidden, or only what may be called. `policed_methods`: all but tools pass, or
     what is about resources or prompts, or unknown, does not. `hidden_calls`: a call of a hidden tool is denied, or
-    answered as if there were no such tool.
+    answered as if there were no such tool. `approval`: a call that needs one is denied and made again later, or waits
+    for an operator, or has the client's own user confirm it.
     """
 
     id: str
@@ -27,16 +28,13 @@ class Grant(msgspec.Struct, frozen=True):
     list: Literal["hidden", "callable"] = "hidden"
     policed_methods: Literal["tools", "all"] = "tools"
     hidden_calls: Literal["denied", "unknown"] = "denied"
+    approval: Literal["later", "wait", "confirm"] = "later"
 
     @property
     def binding(self) -> "dict[str, Any]":
         """What the grant's queries have in common."""
-        return {
-            "policy": self.policy,
-            "server": self.server,
-            "grant": self.id,
-            "callable_only": self.list == "callable",
-        }
+        callable_only = self.list == "callable"
+        return {"policy": self.policy, "server": self.server, "grant": self.id, "callable_only": callable_only}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +94,16 @@ class Counters(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What the store holds for exactly this call: an approval `id` in a `state`."""
+    """What the store holds for exactly this call: an approval `id` in a `state`.
+
+    `person` is who answered: an `operator`, or the `user` of the client that called.
+    """
 
     id: str
     state: Literal["pending", "approved", "refused"]
     rule: str
     revision: str
+    person: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,18 @@ class Approvals(Protocol):
 
     async def give_back(self, approval_id: str) -> None:
         """Makes a taken one usable again (the call surely did not run). Raises: StoreError."""
+        ...
+
+
+class Answers(Protocol):
+    """What clients hear and say of approvals while their calls wait."""
+
+    async def waits(self, approval_id: str, now: datetime) -> bool:
+        """Whether one is pending still: neither answered nor lapsed. Raises: StoreError."""
+        ...
+
+    async def answer(self, approval_id: str, granted: bool, by: str, now: datetime) -> bool:
+        """The answer of the client's own user; False if somebody was first, or it lapsed. Raises: StoreError."""
         ...
 
 

@@ -52,6 +52,7 @@ class Recorder:
             result=result,
             cause=cause or verdict.cause,
             approval=verdict.approval,
+            person=verdict.person,
         )
 
     def refused(self, turn: UnderWay, error: ProtocolError) -> None:
@@ -75,6 +76,7 @@ class Recorder:
         result: str = "",
         cause: str = "",
         approval: str = "",
+        person: str = "",
     ) -> None:
         grant = turn.caller.grant
         self._audit.append(
@@ -95,5 +97,6 @@ class Recorder:
                 approval=approval,
                 session=turn.caller.session or "",
                 duration_ms=round((perf_counter() - turn.started) * 1000, 3),
+                person=person,
             )
         )

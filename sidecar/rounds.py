@@ -10,14 +10,15 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from sidecar.core import rounds
+from sidecar.core import asking, rounds
 from sidecar.core.members import Ambiguous
 from sidecar.core.messages import ToolCall
-from sidecar.core.sealed import NONCE_BYTES, Claims, Seal
+from sidecar.core.sealed import NONCE_BYTES, Claims, Phase, Seal
 from sidecar.errors import StateRefused, StoreError
 from sidecar.judgement import Before, Caller, Judgement, Verdict, bound_to, unavailable
-from sidecar.ports import States
+from sidecar.ports import Answers, States
 
+BY_CLIENT = "the client's user"
 STATE_S = 3600
 """How long the input that a server asks for may take."""
 
@@ -25,7 +26,10 @@ STATE_S = 3600
 class Rounds:
     """Judges the retries of calls, and makes their answers such that retries are known. `fresh` gives random bytes."""
 
-    def __init__(self, judgement: Judgement, seal: Seal, states: States, fresh: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, judgement: Judgement, answers: Answers, seal: Seal, states: States, fresh: Callable[[int], bytes]
+    ) -> None:
+        self._answers = answers
         self._judgement = judgement
         self._seal = seal
         self._states = states
@@ -44,7 +48,13 @@ class Rounds:
             raise _refused(call)
         claims, nonce = opened
         raw = rounds.taken_off(call.raw, claims.theirs)
-        before = Before(claims.counted, claims.approval, claims.rule, claims.revision)
+        if claims.phase != "upstream":
+            try:
+                await self._waited(call, claims, nonce, now)
+            except StoreError as error:
+                return unavailable(f"{error.code}: {error}"), raw
+            return await self._judgement.judge(call, caller, now), raw
+        before = Before(claims.counted, claims.approval, claims.rule, claims.revision, claims.person)
         verdict = await self._judgement.judge(call, caller, now, before)
         if verdict.decision.outcome != "allow":
             return verdict, raw
@@ -61,23 +71,41 @@ class Rounds:
         try:
             claims = Claims(
                 "upstream",
-                int((now.timestamp() + STATE_S) * 1000),
+                _expiry_ms(now),
                 counted=before.counted or bool(verdict.reservation.taken),
                 approval=verdict.approval,
                 rule=verdict.asked,
                 revision=verdict.decision.revision,
                 theirs=rounds.theirs_in(answer),
+                person=verdict.person,
             )
-            state = self._seal.close(claims, await bound_to(call, caller.grant), self._fresh(NONCE_BYTES))
-            return rounds.put_on(answer, state)
+            return rounds.put_on(answer, await self._closed(claims, call, caller))
         except Ambiguous:
             return answer
+
+    async def state(self, phase: Phase, call: ToolCall, caller: Caller, approval: str, now: datetime) -> str:
+        """The state of a call that waits for an approval."""
+        return await self._closed(Claims(phase, _expiry_ms(now), approval=approval), call, caller)
 
     async def give_back(self, verdict: Verdict, now: datetime) -> None:
         """Undoes what an allowed verdict took: this round surely did not run. Raises: StoreError."""
         await self._judgement.give_back(verdict, now)
         if verdict.used:
             await self._states.give_back(verdict.used)
+
+    async def _closed(self, claims: Claims, call: ToolCall, caller: Caller) -> str:
+        return self._seal.close(claims, await bound_to(call, caller.grant), self._fresh(NONCE_BYTES))
+
+    async def _waited(self, call: ToolCall, claims: Claims, nonce: bytes, now: datetime) -> None:
+        """Takes in what a call that waited for an approval brings: in the end, its user's answer.
+
+        Raises: StateRefused, StoreError.
+        """
+        if not await self._states.use(nonce, claims.expires_ms, now):
+            raise _refused(call)
+        if claims.phase == "confirm":
+            granted = asking.is_granted(rounds.answer_in(call.raw))
+            await self._answers.answer(claims.approval, granted, BY_CLIENT, now)
 
     async def _use(self, call: ToolCall, verdict: Verdict, nonce: bytes, expires_ms: int, now: datetime) -> None:
         """Uses the state up. If it was before, or that cannot be known, what the verdict took goes back.
@@ -92,6 +120,10 @@ class Rounds:
         finally:
             if not used:
                 await self._judgement.give_back(verdict, now)
+
+
+def _expiry_ms(now: datetime) -> int:
+    return int((now.timestamp() + STATE_S) * 1000)
 
 
 def _refused(call: ToolCall) -> StateRefused:

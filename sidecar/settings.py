@@ -3,19 +3,18 @@
 How a file, the environment and the command line become it is `settings_file`; nothing here opens a store or a socket.
 """
 
-import hashlib
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, field_validator
 
 from sidecar.errors import SettingsError
 from sidecar.settings_auth import Credentials, OAuth
 from sidecar.settings_container import Container, ImageName
+from sidecar.settings_grants import TokenGrant
 from sidecar.settings_serving import Drain, Tls
 from sidecar.settings_shared import Replicas, SessionKey, SharedRedis
 from sidecar.settings_sources import DEFAULT_APPROVAL_MAP, Bundle, Opa, PolicyDir
@@ -23,7 +22,6 @@ from sidecar.settings_values import Id, Located, Model, Name, Secret, Text, Vari
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
-_TOKEN_CHARACTERS = 16
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OWN_HEADERS = re.compile(
     r"accept(-encoding)?|connection|content-(encoding|length|type)|expect|host|keep-alive|last-event-id|te|trailer"
@@ -113,49 +111,6 @@ class Policy(Model):
     approval_map: tuple[str, ...] = Field(
         default=DEFAULT_APPROVAL_MAP, description="Texts of unconditional denials that a person may lift for one call."
     )
-
-
-class TokenGrant(Model):
-    """A token's right to one server under one policy, given in the settings instead of by `regate grants create`."""
-
-    server: str = Field(description="The server the token is good for.")
-    policy: str | None = Field(description="The policy its calls are judged by; null means that every call is denied.")
-    list: Literal["hidden", "callable"] = Field(
-        default="hidden",
-        description="`hidden`: lists hold every tool that the policy does not hide. `callable`: they also leave out "
-        "what the policy's default denies.",
-    )
-    policed_methods: Literal["tools", "all"] = Field(
-        default="tools",
-        description="`tools`: all else passes. `all`: resources, prompts and unknown methods are closed.",
-    )
-    hidden_calls: Literal["denied", "unknown"] = Field(
-        default="denied",
-        description="`denied`: a call of a hidden tool is told so. `unknown`: it is answered as if there were no such "
-        "tool.",
-    )
-    token_env: Word | None = Field(default=None, description="The environment variable that holds the token.")
-    token_file: Located | None = Field(default=None, description="The file that holds the token.")
-    token_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = Field(
-        default=None, description="The token's SHA-256 in lower-case hexadecimal digits."
-    )
-
-    def token(self, environ: Mapping[str, str] = os.environ) -> str | None:
-        """The token, or None when only its hash is known. Raises: SettingsError (missing, or too short)."""
-        if self.token_sha256 is not None:
-            return None
-        token = Secret(env=self.token_env, file=self.token_file).read(environ)
-        if len(token) < _TOKEN_CHARACTERS or not token.isascii() or " " in token:
-            raise SettingsError(
-                f"The token of a grant for server {self.server} is too weak.",
-                hint=f"Use {_TOKEN_CHARACTERS} or more letters and digits, without spaces: openssl rand -hex 32.",
-            )
-        return token
-
-    def token_hash(self, environ: Mapping[str, str] = os.environ) -> str:
-        """The token's SHA-256, in hexadecimal digits. Raises: SettingsError."""
-        token = self.token(environ)
-        return hashlib.sha256(token.encode()).hexdigest() if token is not None else str(self.token_sha256)
 
 
 class Children(Model):

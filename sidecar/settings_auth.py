@@ -63,6 +63,7 @@ class Rule(Model):
     list: Literal["hidden", "callable"] = Field(default="hidden", description="As for a grant.")
     policed_methods: Literal["tools", "all"] = Field(default="tools", description="As for a grant.")
     hidden_calls: Literal["denied", "unknown"] = Field(default="denied", description="As for a grant.")
+    approval: Literal["later", "wait", "confirm"] = Field(default="later", description="As for a grant.")
 
 
 class OAuth(Model):

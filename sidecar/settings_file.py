@@ -13,9 +13,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from sidecar.errors import SettingsError
-from sidecar.settings import Children, Policy, Server, Settings, TokenGrant
+from sidecar.settings import Children, Policy, Server, Settings
 from sidecar.settings_auth import OAuth
 from sidecar.settings_conflicts import Problem, Way, conflicts, near
+from sidecar.settings_grants import TokenGrant
 from sidecar.settings_serving import Drain, Tls
 from sidecar.settings_shared import Redis, unshared
 from sidecar.settings_sources import Bundle, Opa, PolicyDir

@@ -10,7 +10,7 @@ from sidecar.counters.sqlite import SqliteCounters
 from sidecar.database import Database
 from sidecar.errors import SettingsError, SidecarError, StoreError, StoreUnfit
 from sidecar.grants.sqlite import issued
-from sidecar.ports import Approvals, Counters, States
+from sidecar.ports import Answers, Approvals, Counters, States
 from sidecar.settings import Settings
 from sidecar.settings_shared import Redis
 from sidecar.states.sqlite import SqliteStates
@@ -31,6 +31,7 @@ class Stores:
 
     counters: Counters
     approvals: Approvals
+    answers: Answers
     states: States
     pending: Callable[[datetime], int | None]
     probe: Callable[[], Awaitable[None]]
@@ -44,7 +45,7 @@ async def opened(settings: Settings, state: Database, warn: Callable[[SidecarErr
     """
     if settings.redis is None:
         kept = SqliteApprovals(state)
-        return Stores(SqliteCounters(state), kept, SqliteStates(state), kept.pending, state.probe, _nothing)
+        return Stores(SqliteCounters(state), kept, kept, SqliteStates(state), kept.pending, state.probe, _nothing)
     from sidecar.approvals.redis import RedisApprovals
     from sidecar.counters.redis import RedisCounters
     from sidecar.redis import Redis as Connected
@@ -70,7 +71,8 @@ async def opened(settings: Settings, state: Database, warn: Callable[[SidecarErr
         raise
     except StoreError as error:
         warn(error)
-    return Stores(counters, RedisApprovals(redis, prefix), RedisStates(redis, prefix), lambda _: None, probe, close)
+    shared = RedisApprovals(redis, prefix)
+    return Stores(counters, shared, shared, RedisStates(redis, prefix), lambda _: None, probe, close)
 
 
 def place(redis: Redis) -> "Place":

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from sidecar import reports, statedir
 from sidecar.bearers import accepted
+from sidecar.core import asking
 from sidecar.core.query import Asker
 from sidecar.downstream import listener, standard, stdio
 from sidecar.downstream.admin import Admin
@@ -147,10 +148,13 @@ class StdioPeer:
         self._exchange = exchange
         self._grant = grant
         self._asker = Asker(**grant.binding)
+        self._elicits = False
 
     async def handle(self, line: bytes, session: str | None) -> Reply:
         """The answer to one line."""
-        return await self._exchange.handle(line, Caller(self._grant, self._asker, session), None)
+        if b'"initialize"' in line:
+            self._elicits = asking.session_takes_forms(line) or self._elicits
+        return await self._exchange.handle(line, Caller(self._grant, self._asker, session, self._elicits), None)
 
     async def listen(self, session: str | None) -> Reply:
         """What the server says on its own."""

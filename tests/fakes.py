@@ -123,11 +123,12 @@ class _Held:
     request: ApprovalRequest
     state: str
     expires: datetime
+    person: str = ""
 
 
 @dataclass
 class FakeApprovals:
-    """Tape: `find`, `open`, `take`, `give_back`. People answer through `approve` and `refuse`."""
+    """Tape: `find`, `open`, `answer`, `take`, `give_back`. People answer through `approve` and `refuse`."""
 
     tape: Tape = field(default_factory=list)
     error: Exception | None = None
@@ -139,7 +140,7 @@ class FakeApprovals:
             if one.request.fingerprint == fingerprint and one.expires > now:
                 match one.state:
                     case "pending" | "approved" | "refused" as state:
-                        return Answered(one.id, state, one.request.rule, one.request.revision)
+                        return Answered(one.id, state, one.request.rule, one.request.revision, one.person)
         return None
 
     async def open(self, request: ApprovalRequest, now: datetime) -> str:
@@ -150,6 +151,15 @@ class FakeApprovals:
         opened = _Held(f"apr_{len(self.held) + 1}", request, "pending", now + timedelta(seconds=request.ttl_s))
         self.held.append(opened)
         return opened.id
+
+    async def waits(self, approval_id: str, now: datetime) -> bool:
+        if self.error is not None:
+            raise self.error
+        return any(one.id == approval_id and one.state == "pending" and one.expires > now for one in self.held)
+
+    async def answer(self, approval_id: str, granted: bool, by: str, now: datetime) -> bool:
+        self._write("answer")
+        return self._answer(approval_id, "approved" if granted else "refused", now, "user") == "done"
 
     async def take(self, approval_id: str, now: datetime) -> bool:
         self._write("take")
@@ -170,13 +180,14 @@ class FakeApprovals:
         if self.error is not None:
             raise self.error
 
-    def _answer(self, approval_id: str, state: str, now: datetime) -> str:
+    def _answer(self, approval_id: str, state: str, now: datetime, person: str = "operator") -> str:
         if not self._move(approval_id, "pending", state, now):
             states = [one.state for one in self.held if one.id == approval_id]
             return "unknown" if not states else "expired" if states == ["pending"] else "answered"
         for one in self.held:
             if one.id == approval_id:
                 one.expires = now + timedelta(seconds=one.request.ttl_s)
+                one.person = person
         return "done"
 
     def _move(self, approval_id: str, old: str, new: str, now: datetime) -> bool:

@@ -20,7 +20,19 @@ MODULES = sorted(path.relative_to(ROOT) for folder in SOURCE for path in (ROOT /
 DOCUMENTS = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").rglob("*.md")))
 
 ADAPTER = {"errors", "core", "ports", "database", "redis", "http1", "fetch"}
-THE_PATH = {"judgement", "recorder", "rounds", "settlement", "late", "visibility", "relay", "notices", "exchange"}
+THE_PATH = {
+    "judgement",
+    "recorder",
+    "rounds",
+    "refusals",
+    "waiting",
+    "settlement",
+    "late",
+    "visibility",
+    "relay",
+    "notices",
+    "exchange",
+}
 ROOMS: Mapping[str, set[str]] = {
     "errors": set(),
     "core": {"errors"},
@@ -34,18 +46,19 @@ ROOMS: Mapping[str, set[str]] = {
     "schema": {"errors", "faults"},
     "settings_values": {"errors"},
     "settings_auth": {"errors", "settings_values"},
+    "settings_grants": {"errors", "settings_values"},
     "settings_serving": {"settings_values"},
     "settings_container": {"settings_values"},
     "settings_shared": {"errors", "settings_values", "settings_conflicts"},
     "settings_sources": {"settings_values"},
     "settings": {
         *("errors", "settings_values", "settings_auth", "settings_serving", "settings_container", "settings_shared"),
-        "settings_sources",
+        *("settings_sources", "settings_grants"),
     },
     "settings_conflicts": set(),
     "settings_file": {
         *("errors", "settings", "settings_auth", "settings_serving", "settings_shared", "settings_sources"),
-        "settings_conflicts",
+        *("settings_conflicts", "settings_grants"),
         "yamltree",
     },
     "settings_schema": {"settings"},

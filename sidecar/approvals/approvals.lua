@@ -66,7 +66,9 @@ end
 
 if verb == 'find' then
   local id, state = newest(prefix .. 'approvals:of:' .. ARGV[4], function(state) return state ~= 'used' end)
-  return id and {id, state, field(id, 'rule'), field(id, 'revision')}
+  return id and {id, state, field(id, 'rule'), field(id, 'revision'), field(id, 'person') or ''}
+elseif verb == 'waits' then
+  return field(ARGV[4], 'state') == 'pending' and not is_over(ARGV[4]) and '1' or '0'
 elseif verb == 'list' then
   local found = {}
   for _, id in ipairs(redis.call('ZRANGE', prefix .. 'approvals', 0, -1)) do

@@ -60,6 +60,16 @@ class RedisApprovals:
             )
         return str(opened.decode())
 
+    async def waits(self, approval_id: str, now: datetime) -> bool:
+        """Whether one is pending still: neither answered nor lapsed. Raises: StoreError."""
+        return bool(await self._run("waits", now, approval_id) == b"1")
+
+    async def answer(self, approval_id: str, granted: bool, by: str, now: datetime) -> bool:
+        """The answer of the client's own user; False if somebody was first, or it lapsed. Raises: StoreError."""
+        state = "approved" if granted else "refused"
+        said = await self._run("answer", now, approval_id, state, "answered_by", by, "person", "user")
+        return bool(said == b"done")
+
     async def take(self, approval_id: str, now: datetime) -> bool:
         """Uses an approved one up; True for exactly one caller. Raises: StoreError."""
         return bool(await self._run("take", now, approval_id) == b"1")
@@ -78,12 +88,12 @@ class RedisApprovals:
 
     def approve(self, approval_id: str, by: str, now: datetime) -> Verdict:
         """Lets one identical call through. Raises: StoreError."""
-        return self._answer(approval_id, now, "approved", "answered_by", by)
+        return self._answer(approval_id, now, "approved", "answered_by", by, "person", "operator")
 
     def refuse(self, approval_id: str, by: str, now: datetime, reason: str | None = None) -> Verdict:
         """Has identical calls told that they were refused, until that lapses. Raises: StoreError."""
         why = () if reason is None else ("reason", reason)
-        return self._answer(approval_id, now, "refused", "answered_by", by, *why)
+        return self._answer(approval_id, now, "refused", "answered_by", by, "person", "operator", *why)
 
     def _answer(self, approval_id: str, now: datetime, *given: str) -> Verdict:
         said: Verdict = self._redis.run_now(SCRIPT, *self._asked("answer", now, approval_id, *given)).decode()

@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
@@ -17,7 +17,7 @@ PURGE_ROWS = 100
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _FIND = """
-SELECT id, state, rule, revision FROM approvals
+SELECT id, state, rule, revision, person FROM approvals
 WHERE fingerprint = ? AND state <> 'used' AND expires_ms > ? ORDER BY requested_ms DESC, rowid DESC LIMIT 1
 """
 _PENDING = "SELECT id FROM approvals WHERE fingerprint = ? AND state = 'pending' AND expires_ms > ?"
@@ -33,10 +33,11 @@ requested_ms, expires_ms, answered_ms, answered_by, reason
 FROM approvals WHERE ? OR (state = 'pending' AND expires_ms > ?) ORDER BY requested_ms, rowid
 """
 _PURGE = "DELETE FROM approvals WHERE id IN (SELECT id FROM approvals WHERE expires_ms < ? LIMIT ?)"
+_WAITS = "SELECT 1 FROM approvals WHERE id = ? AND state = 'pending' AND expires_ms > ?"
 _TAKE = "UPDATE approvals SET state = 'used' WHERE id = ? AND state = 'approved' AND expires_ms > ?"
 _GIVE_BACK = "UPDATE approvals SET state = 'approved' WHERE id = ? AND state = 'used'"
 _ANSWER = """
-UPDATE approvals SET state = ?, answered_ms = ?, expires_ms = ? + ttl_s * 1000, answered_by = ?, reason = ?
+UPDATE approvals SET state = ?, answered_ms = ?, expires_ms = ? + ttl_s * 1000, answered_by = ?, person = ?, reason = ?
 WHERE id = ? AND state = 'pending' AND expires_ms > ?
 """
 
@@ -86,8 +87,7 @@ class SqliteApprovals:
         row = await self._database.transact(lambda cursor: cursor.execute(_FIND, (fingerprint, at)).fetchone())
         if row is None:
             return None
-        approval_id, state, rule, revision = row
-        return Answered(approval_id, state, rule, revision)
+        return Answered(*row)
 
     async def open(self, request: ApprovalRequest, now: datetime) -> str:
         """The id of a pending approval for this call; the one already pending, if there is one.
@@ -102,6 +102,16 @@ class SqliteApprovals:
                 hint="Answer some of them (`regate approvals list`), or wait until they lapse.",
             )
         return opened
+
+    async def waits(self, approval_id: str, now: datetime) -> bool:
+        """Whether one is pending still: neither answered nor lapsed. Raises: StoreError."""
+        return bool(self._database.read(_WAITS, (approval_id, ms(now))))
+
+    async def answer(self, approval_id: str, granted: bool, by: str, now: datetime) -> bool:
+        """The answer of the client's own user; False if somebody was first, or it lapsed. Raises: StoreError."""
+        state: State = "approved" if granted else "refused"
+        write = _answering(approval_id, state, by, "user", None, now)
+        return await self._database.transact(write) == "done"
 
     async def take(self, approval_id: str, now: datetime) -> bool:
         """Uses an approved one up; True for exactly one caller. Raises: StoreError."""
@@ -124,24 +134,11 @@ class SqliteApprovals:
 
     def approve(self, approval_id: str, by: str, now: datetime) -> Verdict:
         """Lets one identical call through. Raises: StoreError."""
-        return self._answer(approval_id, "approved", by, None, now)
+        return self._database.transact_now(_answering(approval_id, "approved", by, "operator", None, now))
 
     def refuse(self, approval_id: str, by: str, now: datetime, reason: str | None = None) -> Verdict:
         """Has identical calls told that they were refused, until that lapses. Raises: StoreError."""
-        return self._answer(approval_id, "refused", by, reason, now)
-
-    def _answer(self, approval_id: str, state: State, by: str, reason: str | None, now: datetime) -> Verdict:
-        at = ms(now)
-
-        def write(cursor: Cursor) -> Verdict:
-            if cursor.execute(_ANSWER, (state, at, at, by, reason, approval_id, at)).rowcount == 1:
-                return "done"
-            row = cursor.execute("SELECT state FROM approvals WHERE id = ?", (approval_id,)).fetchone()
-            if row is None:
-                return "unknown"
-            return "expired" if row[0] == "pending" else "answered"
-
-        return self._database.transact_now(write)
+        return self._database.transact_now(_answering(approval_id, "refused", by, "operator", reason, now))
 
     def _open(self, cursor: Cursor, request: ApprovalRequest, at: int) -> str | None:
         pending = cursor.execute(_PENDING, (request.fingerprint, at)).fetchone()
@@ -162,6 +159,23 @@ class SqliteApprovals:
 def new_id() -> str:
     """An id that is easy to read out, and cannot be guessed."""
     return "apr_" + "".join(secrets.choice(_ALPHABET) for _ in range(12))
+
+
+def _answering(
+    approval_id: str, state: State, by: str, person: str, reason: str | None, now: datetime
+) -> Callable[[Cursor], Verdict]:
+    """What writes one answer; the first counts."""
+    at = ms(now)
+
+    def write(cursor: Cursor) -> Verdict:
+        if cursor.execute(_ANSWER, (state, at, at, by, person, reason, approval_id, at)).rowcount == 1:
+            return "done"
+        row = cursor.execute("SELECT state FROM approvals WHERE id = ?", (approval_id,)).fetchone()
+        if row is None:
+            return "unknown"
+        return "expired" if row[0] == "pending" else "answered"
+
+    return write
 
 
 def approval(row: Sequence[Any], at: int) -> Approval:

@@ -26,7 +26,7 @@ PAGE_ROWS = 500
 
 _INSERT = """
 INSERT INTO audit (at, server, grant_id, method, tool, argument_keys, policy, revision, outcome, rule, message,
-result, cause, approval, session, duration_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+result, cause, approval, session, duration_ms, person) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _PURGE = """
 DELETE FROM audit WHERE seq IN
@@ -35,12 +35,12 @@ DELETE FROM audit WHERE seq IN
 _NEWEST = "SELECT coalesce(max(seq), 0) FROM audit"
 _LAST = """
 SELECT seq, at, server, grant_id, method, tool, argument_keys, policy, revision, outcome, rule, message,
-result, cause, approval, session, duration_ms
+result, cause, approval, session, duration_ms, person
 FROM audit WHERE seq <= ? AND (? IS NULL OR grant_id = ?) AND (? IS NULL OR outcome = ?) ORDER BY seq DESC LIMIT ?
 """
 _NEXT = """
 SELECT seq, at, server, grant_id, method, tool, argument_keys, policy, revision, outcome, rule, message,
-result, cause, approval, session, duration_ms
+result, cause, approval, session, duration_ms, person
 FROM audit WHERE seq > ? AND (? IS NULL OR grant_id = ?) AND (? IS NULL OR outcome = ?) ORDER BY seq LIMIT ?
 """
 
@@ -199,7 +199,7 @@ def _row(record: AuditRecord) -> _Row:
     )
     if not "".join(texts).isascii():
         texts = tuple(text.encode("utf-8", "backslashreplace").decode() for text in texts)
-    return (*texts, record.duration_ms)
+    return (*texts, record.duration_ms, record.person)
 
 
 def _keys(names: tuple[str, ...]) -> str:

@@ -65,7 +65,7 @@ def _json(record: "AuditRecord") -> str:
 def _line(record: "AuditRecord") -> str:
     call = f"{record.tool}({', '.join(record.argument_keys)})" if record.tool else record.method or "-"
     reason = ": ".join(filter(None, (record.rule, record.message, record.cause)))
-    approval = f"[{record.approval}]" if record.approval else ""
+    approval = f"[{' by '.join(filter(None, (record.approval, record.person)))}]" if record.approval else ""
     end = f"{record.result} {record.duration_ms:.1f} ms".strip()
     parts = (record.at, record.outcome, record.server or "-", record.grant or "-", call, reason, approval, end)
     return printable("  ".join(filter(None, parts)))

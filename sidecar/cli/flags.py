@@ -6,18 +6,22 @@ from typing import Annotated, Any
 
 import typer
 
+from sidecar.cli.binding import (
+    ApprovalBy,
+    ApprovalOption,
+    HiddenCalls,
+    HiddenCallsOption,
+    ListOf,
+    ListOption,
+    Policed,
+    PolicedMethodsOption,
+)
 from sidecar.cli.images import ImageFlags, ImageOption, MountOption, NetworkOption, UserOption
 from sidecar.cli.single import (
     ApprovalMapOption,
     EnvOption,
     HeaderOption,
-    HiddenCalls,
-    HiddenCallsOption,
-    ListOf,
-    ListOption,
     NameOption,
-    Policed,
-    PolicedMethodsOption,
     PolicyOption,
     Single,
     UpstreamOption,
@@ -39,6 +43,7 @@ def _single(
     list_of: ListOption = ListOf.hidden,
     policed_methods: PolicedMethodsOption = Policed.tools,
     hidden_calls: HiddenCallsOption = HiddenCalls.denied,
+    approval: ApprovalOption = ApprovalBy.later,
     image: ImageOption = None,
     network: NetworkOption = None,
     mount: MountOption = None,
@@ -56,6 +61,7 @@ def _single(
         list_of,
         policed_methods,
         hidden_calls,
+        approval,
         ImageFlags(image, network, mount or (), user),
     )
 

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sidecar.cli.single import HiddenCalls, HiddenCallsOption, ListOf, ListOption, Policed, PolicedMethodsOption
+from sidecar.cli.binding import (
+    ApprovalBy,
+    ApprovalOption,
+    HiddenCalls,
+    HiddenCallsOption,
+    ListOf,
+    ListOption,
+    Policed,
+    PolicedMethodsOption,
+)
 from sidecar.cli.stores import state_store
 from sidecar.cli.terminal import StateOption, note, refuse, say, state_directory, table
 from sidecar.errors import SidecarError
@@ -61,6 +70,7 @@ def create(
     list_of: ListOption = ListOf.hidden,
     policed_methods: PolicedMethodsOption = Policed.tools,
     hidden_calls: HiddenCallsOption = HiddenCalls.denied,
+    approval: ApprovalOption = ApprovalBy.later,
 ) -> None:
     """Make a grant and print its token.
 
@@ -75,7 +85,13 @@ def create(
 
     with state_store(_checked(config, state, server, policy), make=True) as database:
         token = SqliteGrants(database).create(
-            Grant(grant_id, server, policy, list_of.value, policed_methods.value, hidden_calls.value)
+            Grant(
+                *(grant_id, server, policy),
+                list=list_of.value,
+                policed_methods=policed_methods.value,
+                hidden_calls=hidden_calls.value,
+                approval=approval.value,
+            )
         )
     say(token)
     note(f"Grant {grant_id}: server {server}, policy {policy}. The token above is not shown again.")
@@ -89,11 +105,11 @@ def list_(config: ConfigOption = None, state: StateOption = None) -> None:
         rows = [
             (
                 *(grant.id, grant.server, grant.policy or "(none)", grant.list, grant.policed_methods),
-                *(grant.hidden_calls, grant.created_at, grant.revoked_at or "-"),
+                *(grant.hidden_calls, grant.approval, grant.created_at, grant.revoked_at or "-"),
             )
             for grant in SqliteGrants(database).list()
         ]
-    table(("ID", "SERVER", "POLICY", "LIST", "METHODS", "HIDDEN", "CREATED", "REVOKED"), rows)
+    table(("ID", "SERVER", "POLICY", "LIST", "METHODS", "HIDDEN", "APPROVAL", "CREATED", "REVOKED"), rows)
 
 
 def revoke(

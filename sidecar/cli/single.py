@@ -4,13 +4,13 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
 
+from sidecar.cli.binding import ApprovalBy, HiddenCalls, ListOf, Policed
 from sidecar.cli.images import ImageFlags
 from sidecar.cli.terminal import refuse
 
@@ -67,43 +67,6 @@ EnvOption = Annotated[
         help="Environment variable for the command or image; K alone: as it is here. May be repeated.",
     ),
 ]
-
-
-class ListOf(StrEnum):
-    """What a grant's lists hold."""
-
-    hidden = "hidden"
-    callable = "callable"
-
-
-class Policed(StrEnum):
-    """What a grant closes."""
-
-    tools = "tools"
-    all = "all"
-
-
-class HiddenCalls(StrEnum):
-    """How a call of a hidden tool is answered."""
-
-    denied = "denied"
-    unknown = "unknown"
-
-
-ListOption = Annotated[
-    ListOf,
-    typer.Option("--list", help="What lists hold: all that is not hidden, or only what the default does not deny."),
-]
-PolicedMethodsOption = Annotated[
-    Policed,
-    typer.Option("--policed-methods", help="With all, resources, prompts and unknown methods are closed too."),
-]
-HiddenCallsOption = Annotated[
-    HiddenCalls,
-    typer.Option(
-        "--hidden-calls", help="With unknown, a hidden tool's call is answered as if there were no such tool."
-    ),
-]
 ApprovalMapOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -130,6 +93,7 @@ class Single:
     list_of: ListOf = ListOf.hidden
     policed_methods: Policed = Policed.tools
     hidden_calls: HiddenCalls = HiddenCalls.denied
+    approval: ApprovalBy = ApprovalBy.later
     container: ImageFlags = field(default_factory=ImageFlags)
 
     @property
@@ -157,6 +121,7 @@ class Single:
                     "list": self.list_of.value,
                     "policed_methods": self.policed_methods.value,
                     "hidden_calls": self.hidden_calls.value,
+                    "approval": self.approval.value,
                     "token_file": statedir.run_token_file(self.state, server),
                 }
             },
@@ -189,6 +154,7 @@ class Single:
             ("--list", self.list_of, ListOf.hidden),
             ("--policed-methods", self.policed_methods, Policed.tools),
             ("--hidden-calls", self.hidden_calls, HiddenCalls.denied),
+            ("--approval", self.approval, ApprovalBy.later),
         )
         for option, chosen, usual in bound:
             if chosen != usual:

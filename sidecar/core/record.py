@@ -11,7 +11,8 @@ class AuditRecord(msgspec.Struct, frozen=True):
     `outcome` is `allow`, `deny`, `approval_required` or `refused` (before policy). `result` says how an
     allowed call ended: `result`, `tool_error`, `input_required` (the server asks for more first), `error` (JSON-RPC
     error), `http_error`, `unreachable` (nothing was sent), `unknown` (sent, no readable answer), or empty. `cause`
-    names why under `(unavailable)` and `refused`.
+    names why under `(unavailable)` and `refused`. `person` answered the approval: `operator`, `user` (of the
+    client), or empty.
 
     Units: `at` is RFC 3339 with milliseconds and Z; `duration_ms` covers the whole call.
     """
@@ -32,6 +33,7 @@ class AuditRecord(msgspec.Struct, frozen=True):
     approval: str = ""
     session: str = ""
     duration_ms: float = 0.0
+    person: str = ""
 
 
 def written(at: datetime) -> str:

@@ -25,7 +25,7 @@ class Claims(msgspec.Struct, frozen=True):
     """What a state says of the round before it.
 
     `counted`: the call's limits are taken. `approval` is the one the call has used, or waits for, under `rule` and
-    `revision`. `theirs` is the server's own state as JSON, or None where it gave none.
+    `revision`; `person` answered it. `theirs` is the server's own state as JSON, or None where it gave none.
 
     Units: `expires_ms` is milliseconds since the Unix epoch.
     """
@@ -37,6 +37,7 @@ class Claims(msgspec.Struct, frozen=True):
     rule: str = ""
     revision: str = ""
     theirs: bytes | None = None
+    person: str = ""
 
 
 _decode = msgspec.msgpack.Decoder(Claims).decode

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
 
-from sidecar.core import denial, sse
+from sidecar.core import asking, denial, sse
 from sidecar.core.headers import forwardable
 from sidecar.core.query import Asker
 from sidecar.core.record import AuditRecord, written
@@ -134,7 +134,8 @@ class Gateway:
         await writer.write(*await self._pages.answer(head.path, head.headers))
 
     async def _post(self, exchange: Exchange, caller: Caller, head: Head, body: bytes, writer: Writer) -> None:
-        await self._send(await exchange.handle(body, caller, head.headers, head.forwarded or ()), caller, writer)
+        reply = await exchange.handle(body, caller, head.headers, head.forwarded or ())
+        await self._send(reply, caller, writer, body)
 
     async def _get(self, exchange: Exchange, caller: Caller, head: Head, _body: bytes, writer: Writer) -> None:
         try:
@@ -169,9 +170,10 @@ class Gateway:
             raise RequestRefused(400, "This Last-Event-ID was not given to this session.")
         return [*(pair for pair in forwarded if pair[0] != _PLACE), (_PLACE, place)]
 
-    def _send(self, reply: Reply, caller: Caller, writer: Writer) -> Awaitable[None]:
+    def _send(self, reply: Reply, caller: Caller, writer: Writer, asked: bytes = b"") -> Awaitable[None]:
+        """Sends a reply to what was `asked`; a session that begins with it carries what its client can do."""
         headers = [
-            (name, self._sessions.wrap(value.decode("latin-1"), caller.grant.id).encode("latin-1"))
+            (name, self._wrapped(value.decode("latin-1"), caller, asked).encode("latin-1"))
             if name == _SESSION
             else (name, value)
             for name, value in reply.headers
@@ -190,6 +192,10 @@ class Gateway:
         if reply.chunks is not None:
             return writer.stream(reply.status, headers, reply.chunks)
         return writer.write(reply.status, headers, reply.body or b"")
+
+    def _wrapped(self, session: str, caller: Caller, asked: bytes) -> str:
+        elicits = caller.elicits or (caller.session is None and asking.session_takes_forms(asked))
+        return self._sessions.wrap(session, caller.grant.id, elicits=elicits)
 
     async def _frames(
         self, events: AsyncGenerator[Event, None], grant: str, session: str | None
@@ -220,10 +226,10 @@ class Gateway:
         given = headers.get(_SESSION)
         if given is None:
             return Caller(grant, asker)
-        session = self._sessions.unwrap(given[0].decode("latin-1"), grant.id) if len(given) == 1 else None
-        if session is None:
+        unwrapped = self._sessions.unwrap(given[0].decode("latin-1"), grant.id) if len(given) == 1 else None
+        if unwrapped is None:
             raise RequestRefused(404, "No such session; initialize again.")
-        return Caller(grant, asker, session)
+        return Caller(grant, asker, *unwrapped)
 
     def _record(self, head: Head, error: SidecarError) -> None:
         self._audit.append(

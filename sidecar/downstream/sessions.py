@@ -16,16 +16,17 @@ class Sessions:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def wrap(self, upstream_id: str, grant: str) -> str:
-        """The id for this grant's client; visible ASCII if the upstream's is."""
-        return f"{self._mac(upstream_id, grant)}.{upstream_id}"
+    def wrap(self, upstream_id: str, grant: str, *, elicits: bool = False) -> str:
+        """The id for this grant's client; visible ASCII if the upstream's is. `elicits`: it can show a form (G33)."""
+        return f"{self._mac(upstream_id, grant, elicits=elicits)}.{upstream_id}"
 
-    def unwrap(self, client_id: str, grant: str) -> str | None:
-        """The upstream's id, or None when the id was never given to this grant."""
+    def unwrap(self, client_id: str, grant: str) -> tuple[str, bool] | None:
+        """The upstream's id and whether its client elicits, or None when the id was never given to this grant."""
         mac, dot, upstream_id = client_id.partition(".")
-        if not dot or not hmac.compare_digest(mac.encode(), self._mac(upstream_id, grant).encode()):
-            return None
-        return upstream_id
+        for elicits in (False, True) if dot else ():
+            if hmac.compare_digest(mac.encode(), self._mac(upstream_id, grant, elicits=elicits).encode()):
+                return upstream_id, elicits
+        return None
 
     def wrap_event(self, upstream_id: bytes, grant: str, session: str | None) -> bytes:
         """The event id for this grant's client in this session of the upstream's (None: outside of any)."""
@@ -38,8 +39,9 @@ class Sessions:
             return None
         return upstream_id
 
-    def _mac(self, upstream_id: str, grant: str) -> str:
-        return self._digest(f"{len(grant)}:{grant}:{upstream_id}".encode()).decode()
+    def _mac(self, upstream_id: str, grant: str, *, elicits: bool) -> str:
+        kind = "elicits:" if elicits else ""
+        return self._digest(f"{kind}{len(grant)}:{grant}:{upstream_id}".encode()).decode()
 
     def _event_mac(self, upstream_id: bytes, grant: str, session: str | None) -> bytes:
         place = "" if session is None else f"{len(session)}:{session}"

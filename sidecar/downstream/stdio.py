@@ -180,6 +180,7 @@ class _Service:
         try:
             await work.turn.come()
             reply = await self._peer.handle(work.line, self._session)
+            work.turn.release()  # forwarded already, or kept back, by a person perhaps: others need not wait for that
             await self._pass_on(work, reply)
         except SidecarError as error:
             await self._fail(work, str(error))

@@ -30,6 +30,7 @@ class Rule:
     list: Literal["hidden", "callable"] = "hidden"
     policed_methods: Literal["tools", "all"] = "tools"
     hidden_calls: Literal["denied", "unknown"] = "denied"
+    approval: Literal["later", "wait", "confirm"] = "later"
 
 
 class Rules:
@@ -46,7 +47,7 @@ class Rules:
             if rule.server != server or not all(_holds(claims, *wanted) for wanted in rule.claims.items()):
                 continue
             if rule.scope <= held:
-                how = (rule.list, rule.policed_methods, rule.hidden_calls)
+                how = (rule.list, rule.policed_methods, rule.hidden_calls, rule.approval)
                 return Grant(rule.grant or _own(claims, rule), server, rule.policy, *how)
             wanting = rule.scope
         if wanting is not None:

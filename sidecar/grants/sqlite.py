@@ -14,17 +14,20 @@ from sidecar.ports import Grant
 
 FRESH_S = 0.02
 
-_VALID = (
-    "SELECT token_hash, id, server, policy, list, policed_methods, hidden_calls FROM grants WHERE revoked_at IS NULL"
-)
-_LISTED = (
-    "SELECT id, server, policy, created_at, revoked_at, list, policed_methods, hidden_calls FROM grants ORDER BY id"
-)
+_VALID = """
+SELECT token_hash, id, server, policy, list, policed_methods, hidden_calls, approval
+FROM grants WHERE revoked_at IS NULL
+"""
+_LISTED = """
+SELECT id, server, policy, created_at, revoked_at, list, policed_methods, hidden_calls, approval
+FROM grants ORDER BY id
+"""
 _PUT = """
-INSERT INTO grants (id, server, policy, list, policed_methods, hidden_calls, token_hash, created_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%SZ'))
+INSERT INTO grants (id, server, policy, list, policed_methods, hidden_calls, approval, token_hash, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, strftime('%Y-%m-%dT%H:%M:%SZ'))
 ON CONFLICT (id) DO UPDATE SET server = excluded.server, policy = excluded.policy,
 list = excluded.list, policed_methods = excluded.policed_methods, hidden_calls = excluded.hidden_calls,
+approval = excluded.approval,
 token_hash = excluded.token_hash, created_at = excluded.created_at, revoked_at = NULL
 """
 _REVOKE = "UPDATE grants SET revoked_at = strftime('%Y-%m-%dT%H:%M:%SZ') WHERE id = ? AND revoked_at IS NULL"
@@ -42,6 +45,7 @@ class Issued:
     list: str = "hidden"
     policed_methods: str = "tools"
     hidden_calls: str = "denied"
+    approval: str = "later"
 
 
 def issued(store: Database | Reader) -> list[Issued]:

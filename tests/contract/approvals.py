@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from sidecar.ports import Answered, ApprovalRequest, Approvals
+from sidecar.ports import Answered, Answers, ApprovalRequest, Approvals
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 
-class Answerable(Approvals, Protocol):
+class Answerable(Approvals, Answers, Protocol):
     """The port, and a person's two verbs."""
 
     def approve(self, approval_id: str, by: str, now: datetime) -> str: ...
@@ -110,6 +110,40 @@ async def take_at_once_one_winner(approvals: Answerable) -> None:
     opened = await approvals.open(request(), NOW)
     approvals.approve(opened, "ann", NOW)
     assert sum(await asyncio.gather(*(approvals.take(opened, NOW) for _ in range(50)))) == 1
+
+
+@check
+async def find_tells_who_answered(approvals: Answerable) -> None:
+    for fingerprint, person in (("f1", "operator"), ("f2", "user")):
+        opened = await approvals.open(request(fingerprint), NOW)
+        if person == "user":
+            assert await approvals.answer(opened, True, "the client's user", NOW)
+        else:
+            assert approvals.approve(opened, "ann", NOW) == "done"
+        found = await approvals.find(fingerprint, NOW)
+        assert found is not None
+        assert (found.state, found.person) == ("approved", person)
+
+
+@check
+async def answer_of_a_user_counts_once_and_refuses_too(approvals: Answerable) -> None:
+    opened = await approvals.open(request(), NOW)
+    assert await approvals.answer(opened, False, "the client's user", NOW)
+    assert not await approvals.answer(opened, True, "the client's user", NOW)
+    found = await approvals.find("f1", NOW)
+    assert found is not None
+    assert found.state == "refused"
+    assert not await approvals.answer("apr_nothing", True, "the client's user", NOW)
+
+
+@check
+async def waits_until_it_is_answered_or_lapses(approvals: Answerable) -> None:
+    opened = await approvals.open(request(), NOW)
+    assert await approvals.waits(opened, after(299))
+    assert not await approvals.waits(opened, after(300))
+    assert not await approvals.waits("apr_nothing", NOW)
+    approvals.refuse(opened, "ann", NOW)
+    assert not await approvals.waits(opened, NOW)
 
 
 @check

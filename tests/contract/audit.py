@@ -32,6 +32,7 @@ def record(number: int = 0, *, grant: str = "g1", outcome: str = "allow", at: st
         message="",
         result="result",
         duration_ms=1.5,
+        person="user",
     )
 
 

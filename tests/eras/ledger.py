@@ -50,7 +50,10 @@ _SERVERS = _in(
     "mcp_server_git_makes_no_branch_or_commit_that_policy_denies",
     "mcp_server_time_tells_only_the_zones_that_policy_allows",
 )
-_NO_APPROVAL_IN_BAND = "not built: approvals go the way of G37 only; nothing is asked of a client in band"
+_WAITED = _in("bypass/test_confirm", "call_that_waits_passes_once_approved_and_not_before") + _in(
+    "eras/test_approvals", "call_waits_for_an_operator_and_others_do_not_wait_for_it"
+)
+_CONFIRMED = _in("eras/test_approvals", "call_is_confirmed_by_the_clients_own_user")
 
 LEDGER: dict[str, Requirement] = {
     "G1": Requirement(
@@ -294,6 +297,7 @@ LEDGER: dict[str, Requirement] = {
         "A client that cancels or hangs up ends its request at the server, in the way of its era.",
         _PAIRS
         + _in("sidecar/downstream/test_http", "client_that_hangs_up_cancels_the_call_at_the_upstream")
+        + _in("sidecar/test_waiting", "call_that_its_session_cancels_is_let_go_and_told_nothing")
         + _in("sidecar/downstream/test_stdio", "serve_cancelled_after_it_was_forwarded_gets_no_answer")
         + _in("sidecar/upstream/test_shared", "modern_hang_up_cancels_the_request_at_the_server")
         + _in("sidecar/upstream/test_resumption", "client_that_does_not_come_back_is_given_up_and_the_server_told"),
@@ -390,6 +394,7 @@ LEDGER: dict[str, Requirement] = {
             "audit_tells_the_truth_and_seen_tools_are_told_why",
         )
         + _in("sidecar/core/test_unseen", "denial_of_what_no_list_of_the_grant_holds_is_unseen")
+        + _in("sidecar/test_refusals", "denied_call_of_a_hidden_tool_is_told_as_the_grant_says")
         + _in("bypass/test_generated", "denial_is_a_valid_result_in_both_eras")
         + _in("bypass/test_messages", "call_against_the_policy_is_denied")
         + _in(
@@ -420,18 +425,60 @@ LEDGER: dict[str, Requirement] = {
         + _in("sidecar/test_settlement", "finish_gives_back_what_surely_did_not_run_and_records")
         + _in("sidecar/test_rounds", "two_rounds_are_judged_twice_and_counted_once"),
     ),
-    "G33": Requirement("own", "Legacy confirmation by elicitation on the call's stream.", missing=_NO_APPROVAL_IN_BAND),
-    "G34": Requirement("26 mrtr", "Modern confirmation by input_required.", missing=_NO_APPROVAL_IN_BAND),
-    "G35": Requirement(
-        "26 mrtr; seen", "A modern call is held while an operator decides.", missing=_NO_APPROVAL_IN_BAND
+    "G33": Requirement(
+        "own",
+        "A legacy client's user is asked on the call's own stream; the answer goes no further and counts once.",
+        _in(
+            "bypass/test_confirm",
+            "legacy_answer_lets_its_call_through_once",
+            "legacy_answer_of_somebody_else_is_taken_out_and_opens_nothing",
+            "legacy_client_that_hangs_up_leaves_the_approval_to_an_operator",
+            "legacy_session_whose_client_shows_no_forms_is_not_asked",
+            "session_that_says_by_itself_that_it_shows_forms_is_none",
+        )
+        + _CONFIRMED
+        + _in("sidecar/core/test_asking", "legacy_form_is_a_request_of_the_gateways_own")
+        + _in("sidecar/test_waiting", "legacy_user_is_asked_on_the_calls_own_stream_and_confirms"),
     ),
-    "G36": Requirement("own; seen", "A legacy call is held while an operator decides.", missing=_NO_APPROVAL_IN_BAND),
+    "G34": Requirement(
+        "26 mrtr",
+        "A modern client's user is asked by input_required, if its request says that it shows forms.",
+        _in(
+            "bypass/test_confirm",
+            "modern_answer_lets_its_call_through_once",
+            "modern_answer_to_another_question_reaches_no_server",
+            "modern_answer_that_is_no_approval_denies",
+        )
+        + _CONFIRMED
+        + _in("sidecar/core/test_asking", "modern_request_says_for_itself_what_it_takes")
+        + _in("sidecar/test_waiting", "modern_user_is_asked_and_confirms"),
+    ),
+    "G35": Requirement(
+        "26 mrtr; seen",
+        "A modern call is held for an operator 45 s at a time, answered early when decided, and comes again by itself.",
+        _WAITED
+        + _in("eras/test_approvals", "modern_client_comes_again_by_itself_until_it_is_decided")
+        + _in("sidecar/core/test_asking", "come_again_has_a_state_and_asks_nothing")
+        + _in(
+            "sidecar/test_waiting",
+            "modern_call_that_nobody_decides_is_made_again_by_its_client",
+            "calls_held_are_bounded_and_further_ones_are_denied_at_once",
+        ),
+    ),
+    "G36": Requirement(
+        "own; seen",
+        "A legacy call is held for an operator, with comments and negative progress, up to a bound.",
+        _WAITED
+        + _in("sidecar/core/test_asking", "progress_rises_below_zero_for_who_asked_for_it")
+        + _in("sidecar/test_waiting", "legacy_call_that_nobody_decides_is_denied_with_its_approval"),
+    ),
     "G37": Requirement(
         "own",
         "A call that needs approval is denied with an id; the identical retry passes once, after approval.",
         _in("bypass/test_messages", "approval_is_for_one_grant_one_call_and_once")
         + _in("bypass/test_given_back", "approval_and_stopped_call_uses_it_up")
-        + _in("sidecar/test_judgement", "approval_approved_lets_exactly_one_call_through"),
+        + _in("sidecar/test_judgement", "approval_approved_lets_exactly_one_call_through")
+        + _in("sidecar/test_waiting", "client_that_cannot_wait_or_be_asked_is_told_to_come_again"),
     ),
     "G38": Requirement(
         "26 mrtr, Server Requirements",
@@ -451,6 +498,7 @@ LEDGER: dict[str, Requirement] = {
             "state_is_good_once_across_a_restart",
             "server_gets_back_its_own_state_and_the_client_never_sees_it",
         )
+        + _in("bypass/test_confirm", "modern_answer_to_another_question_reaches_no_server")
         + _in("sidecar/core/test_sealed", "state_changed_anywhere_does_not_open")
         + _in("sidecar/core/test_rounds", "server_gets_its_own_state_and_answers_byte_for_byte")
         + _in(
@@ -461,7 +509,10 @@ LEDGER: dict[str, Requirement] = {
         ),
     ),
     "G39": Requirement(
-        "26 elicitation", "Forms that ask for approval are flat and name keys only.", missing=_NO_APPROVAL_IN_BAND
+        "26 elicitation",
+        "Forms that ask for approval are flat and name keys only.",
+        _in("bypass/test_confirm", "modern_answer_lets_its_call_through_once")
+        + _in("sidecar/core/test_asking", "text_names_the_tool_and_its_arguments_and_no_link"),
     ),
     "G40": Requirement(
         "25 transports, stdio",

@@ -86,7 +86,7 @@ class Desk:
             self.audit,
             self.clock,
             warn=self.warned.append,
-            rounds=Rounds(judgement, Seal(b"key"), self.states, fresh),
+            rounds=Rounds(judgement, self.approvals, Seal(b"key"), self.states, fresh),
         )
 
     async def handle(self, raw: bytes, grant: str = "g", server: str = "s") -> Reply:

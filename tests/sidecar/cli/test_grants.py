@@ -58,17 +58,19 @@ def test_list_shows_grants_and_revoked_ones(regate: Regate) -> None:
         regate("grants", "create", "--server", "git", "--policy", "p", "--id", id_)
     assert regate("grants", "revoke", "b").out == "b revoked\n"
     heads, first, second = (line.split() for line in regate("grants", "list").out.splitlines())
-    assert heads == ["ID", "SERVER", "POLICY", "LIST", "METHODS", "HIDDEN", "CREATED", "REVOKED"]
-    assert (first[:6], first[7]) == (["a", "git", "p", "hidden", "tools", "denied"], "-")
-    assert (second[:6], second[7][-1]) == (["b", "git", "p", "hidden", "tools", "denied"], "Z")
+    assert heads == ["ID", "SERVER", "POLICY", "LIST", "METHODS", "HIDDEN", "APPROVAL", "CREATED", "REVOKED"]
+    assert (first[:7], first[8]) == (["a", "git", "p", "hidden", "tools", "denied", "later"], "-")
+    assert (second[:7], second[8][-1]) == (["b", "git", "p", "hidden", "tools", "denied", "later"], "Z")
 
 
 def test_create_binds_the_policy_with_its_options(regate: Regate, tmp_path: Path) -> None:
-    options = ("--list", "callable", "--policed-methods", "all", "--hidden-calls", "unknown")
+    options = ("--list", "callable", "--policed-methods", "all", "--hidden-calls", "unknown", "--approval", "wait")
     token = regate("grants", "create", "--server", "git", "--policy", "p", "--id", "ci", *options).out.strip()
     grant = _resolve(tmp_path / "state", token)
     assert grant is not None
-    assert (grant.list, grant.policed_methods, grant.hidden_calls) == ("callable", "all", "unknown")
+    assert (grant.list, grant.policed_methods, grant.hidden_calls, grant.approval) == (
+        *("callable", "all", "unknown", "wait"),
+    )
 
 
 def test_revoke_makes_the_token_worthless(regate: Regate, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ SESSIONS = Sessions(b"key")
 
 @pytest.mark.parametrize("upstream_id", ["abc", "a.b.c", ".", "", "~!#$", "x" * 5000, "\xff"])
 def test_unwrap_gives_back_what_was_wrapped(upstream_id: str) -> None:
-    assert SESSIONS.unwrap(SESSIONS.wrap(upstream_id, "g"), "g") == upstream_id
+    for elicits in (False, True):
+        assert SESSIONS.unwrap(SESSIONS.wrap(upstream_id, "g", elicits=elicits), "g") == (upstream_id, elicits)
 
 
 def test_wrap_of_visible_ascii_is_visible_ascii() -> None:
@@ -19,7 +20,7 @@ def test_wrap_of_visible_ascii_is_visible_ascii() -> None:
 
 
 def test_unwrap_outlives_a_restart_with_the_same_key() -> None:
-    assert Sessions(b"key").unwrap(SESSIONS.wrap("abc", "g"), "g") == "abc"
+    assert Sessions(b"key").unwrap(SESSIONS.wrap("abc", "g"), "g") == ("abc", False)
 
 
 @pytest.mark.parametrize("grant", ["h", "", "g ", "G", "gg"])

@@ -33,8 +33,8 @@ def test_grant_may_be_one_for_all_or_told_by_another_claim() -> None:
 
 
 def test_grant_has_the_options_of_its_rule() -> None:
-    bound = rule(list="callable", policed_methods="all", hidden_calls="unknown")
-    assert Rules([bound]).grant(ALICE, "s") == Grant("oauth:s:alice", "s", "p", "callable", "all", "unknown")
+    bound = rule(list="callable", policed_methods="all", hidden_calls="unknown", approval="wait")
+    assert Rules([bound]).grant(ALICE, "s") == Grant("oauth:s:alice", "s", "p", "callable", "all", "unknown", "wait")
 
 
 @pytest.mark.parametrize("sub", [None, "", 5, True, ["alice"], "a" * 256, "a\nb", "a\x00", "\u202ealice"])

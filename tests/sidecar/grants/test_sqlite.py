@@ -45,7 +45,7 @@ def test_resolve_no_grants_none(grants: SqliteGrants) -> None:
 
 
 def test_resolve_grant_has_the_options_it_was_made_with(grants: SqliteGrants) -> None:
-    bound = Grant("alice", "bank", "p", "callable", "all", "unknown")
+    bound = Grant("alice", "bank", "p", "callable", "all", "unknown", "confirm")
     assert grants.resolve(grants.create(bound).encode()) == bound
     kept = Grant("run", "bank", "p", "callable", "tools")
     grants.put(kept, b"rg_one")
