@@ -24,6 +24,7 @@ COMMANDS = (
     "import",
     "merge",
     "build",
+    "bundles push",
     "test",
     "coverage",
     "diff",
