@@ -25,6 +25,7 @@ COMMANDS = (
     "merge",
     "build",
     "bundles push",
+    "bundles serve",
     "test",
     "coverage",
     "diff",
