@@ -27,7 +27,7 @@ from sidecar.settings import Settings
 from sidecar.settings_sources import Bundle, Opa
 from sidecar.sources.accepted import Accepted, Policy, Trust
 from sidecar.sources.file import FileSource
-from sidecar.sources.following import BundleFollower, Hooks
+from sidecar.sources.following import BundleFollower, Hooks, Pace
 from sidecar.sources.http import HttpSource
 from sidecar.sources.kept import Kept
 from sidecar.sources.oci import OciSource
@@ -193,7 +193,8 @@ def _follower(settings: Settings, bundle: Bundle, place: str, hooks: Hooks) -> B
     keys = tuple(Key(key.keyid, key.alg, key.file) for key in bundle.keys)
     trusted = Trust(keys, bundle.scope, bundle.library == "signed", bundle.require_serial)
     kept = Kept(settings.state, bundle.url)
-    return BundleFollower(place, _source(bundle), trusted, kept, hooks, max_age_s=bundle.max_policy_age_s)
+    pace = Pace(last_delay_s=bundle.in_time(Pace().last_delay_s))
+    return BundleFollower(place, _source(bundle), trusted, kept, hooks, max_age_s=bundle.max_policy_age_s, pace=pace)
 
 
 def _source(bundle: Bundle) -> Source:
@@ -205,4 +206,4 @@ def _source(bundle: Bundle) -> Source:
     if parts.scheme == "oci":
         registry = Registry(transfer, bundle.username or "", token)
         return OciSource(registry, parse(bundle.url), every_s=bundle.every_s)
-    return HttpSource(transfer, bundle.url, token, every_s=bundle.every_s, wait_s=bundle.wait_s)
+    return HttpSource(transfer, bundle.url, token, every_s=bundle.every_s, wait_s=bundle.in_time(bundle.wait_s))

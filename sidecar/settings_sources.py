@@ -14,6 +14,7 @@ DEFAULT_APPROVAL_MAP = ("Requires human approval.",)
 _SCHEMES = ("file", "http", "https", "oci")
 _FILE_POLL_S = 1.0
 _POLL_S = 30.0
+_LEAST_S = 0.1
 _SOCKET_PATH_BYTES = 107
 
 SigningAlgorithm = Literal[
@@ -133,8 +134,12 @@ class Bundle(Model):
 
     @property
     def every_s(self) -> float:
-        """How often the source is asked."""
-        return self.poll_s or (_FILE_POLL_S if self.url.startswith("file:") else _POLL_S)
+        """How often the source is asked: three times at least before its policies are too old."""
+        return self.in_time(self.poll_s or (_FILE_POLL_S if self.url.startswith("file:") else _POLL_S))
+
+    def in_time(self, pause_s: float) -> float:
+        """The pause, or a shorter one where the policies would grow too old."""
+        return pause_s if self.max_policy_age_s is None else max(_LEAST_S, min(pause_s, self.max_policy_age_s / 3))
 
     @model_validator(mode="after")
     def _guarded(self) -> "Bundle":

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from sidecar.errors import SidecarError
 from sidecar.health import SourceState
 from sidecar.sources.accepted import Accepted, Trust, accept
 from sidecar.sources.archive import BundleRefused
@@ -198,9 +199,10 @@ class BundleFollower:
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1
-        told, self._problem = self._problem, f"{self._name}: {error}"
+        tellable = error if isinstance(error, SidecarError) else BundleRefused(f"Unexpected {type(error).__name__}.")
+        told, self._problem = self._problem, f"{self._name}: {tellable}"
         if told != self._problem:
-            self._hooks.on_error(error)
+            self._hooks.on_error(tellable)
 
     def _age_s(self) -> float | None:
         """Since the source last had nothing newer. None: that is not known."""

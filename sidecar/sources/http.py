@@ -12,6 +12,7 @@ from sidecar.sources.transfer import Answer, Transfer
 BUNDLES = "application/vnd.openpolicyagent.bundles"
 """The content type by which a server says that it can wait."""
 _TRANSFER_S = 60.0
+_ETAG_CHARACTERS = 1000
 
 
 class HttpSource:
@@ -45,7 +46,7 @@ class HttpSource:
             return Unchanged(self._waits(answer))
         if answer.status != 200:
             raise NotFetched(f"the server answers with status {answer.status}")
-        return Fetched(answer.body, answer.headers.get("etag", ""), self._waits(answer))
+        return Fetched(answer.body, _sendable(answer.headers.get("etag", "")), self._waits(answer))
 
     def _waits(self, answer: Answer) -> bool:
         return self._wait_s > 0 and answer.headers.get("content-type", "").partition(";")[0].strip() == BUNDLES
@@ -53,3 +54,8 @@ class HttpSource:
     async def close(self) -> None:
         """Closes the connections."""
         await self._transfer.close()
+
+
+def _sendable(etag: str) -> str:
+    """The ETag, or "" when it cannot be sent back or kept: then the bundle is compared as a whole."""
+    return etag if etag.isascii() and etag.isprintable() and len(etag) <= _ETAG_CHARACTERS else ""

@@ -16,7 +16,7 @@ def bundle(**given: Any) -> Bundle:
 def test_bundle_with_keys_is_verified_by_them() -> None:
     made = bundle(scope="write", token={"env": "TOKEN"}, library="signed", max_policy_age_s=60)
     assert made.keys[0].keyid == "default"
-    assert made.every_s == 30
+    assert made.every_s == 20
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,13 @@ def test_bundle_with_keys_is_verified_by_them() -> None:
 def test_bundle_of_every_kind_of_url(url: str, every_s: float) -> None:
     assert bundle(url=url).every_s == every_s
     assert bundle(url=url, poll_s=5).every_s == 5
+
+
+def test_bundle_is_asked_for_often_enough_not_to_grow_too_old() -> None:
+    assert bundle(max_policy_age_s=30).every_s == 10
+    assert bundle(max_policy_age_s=30).in_time(60) == 10
+    assert bundle(max_policy_age_s=3600).in_time(60) == 60
+    assert bundle(max_policy_age_s=0.001).every_s == 0.1
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [

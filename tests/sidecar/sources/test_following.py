@@ -272,6 +272,12 @@ async def test_bundle_that_cannot_be_kept_is_in_force_and_kept_later(desk: Desk)
     assert kept.serial == 8
 
 
+async def test_error_that_nobody_expects_tells_nothing_of_what_it_holds(desk: Desk) -> None:
+    desk.has = KeyError("a secret")
+    assert await desk.follower.check_once() is False
+    assert desk.rewind() == ["Unexpected KeyError."]
+
+
 async def test_begin_waits_for_a_silent_source_no_longer_than_a_start_may_take(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
 

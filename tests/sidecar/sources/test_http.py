@@ -10,7 +10,7 @@ from sidecar.sources.transfer import Transfer
 
 
 def answer(status: int, body: bytes = b"", **headers: str) -> bytes:
-    lines = [f"HTTP/1.1 {status} x", f"Content-Length: {len(body)}"]
+    lines = [f"HTTP/1.1 {status} x", "Connection: close", f"Content-Length: {len(body)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
@@ -52,3 +52,9 @@ async def test_bundle_any_other_answer_is_none(web: Any, source: HttpSource, sta
     web.answers = lambda _: answer(status, b"page" if status != 304 else b"")
     with pytest.raises(NotFetched, match=f"the server answers with status {status}"):
         await source.fetch(mark, wait=False)
+
+
+@pytest.mark.parametrize("etag", ["\xe9", "x" * 1001])
+async def test_etag_that_cannot_be_sent_back_is_not_kept(web: Any, source: HttpSource, etag: str) -> None:
+    web.answers = lambda _: f"HTTP/1.1 200 x\r\nETag: {etag}\r\nContent-Length: 1\r\n\r\nb".encode("latin-1")
+    assert await source.fetch("", wait=False) == Fetched(b"b", "")

@@ -1,19 +1,28 @@
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from sidecar.errors import SettingsError
 from sidecar.fetch import NotFetched
 from sidecar.sources.transfer import Transfer
+from tests import bundles
 
 Make = Callable[[], Awaitable[Any]]
 
 
 def answer(status: int, body: bytes = b"", **headers: str) -> bytes:
-    lines = [f"HTTP/1.1 {status} x", f"Content-Length: {len(body)}"]
+    lines = [f"HTTP/1.1 {status} x", "Connection: close", f"Content-Length: {len(body)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
@@ -95,3 +104,45 @@ def test_transfer_without_certificates_is_an_error(tmp_path: Path) -> None:
     for name in ("ca.pem", "missing.pem"):
         with pytest.raises(SettingsError, match="holds no certificates"):
             Transfer(tmp_path / name)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for 127.0.0.1 and its key, in one file that is also what to believe it by."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "server.pem"
+    path.write_bytes(bundles.private_pem(key) + made.public_bytes(Encoding.PEM))
+    return path
+
+
+async def test_tls_is_believed_by_the_ca_file_only_and_never_left(
+    web: Any, transfer: Transfer, certificate: Path
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server = await asyncio.start_server(web.serve, "127.0.0.1", 0, ssl=context)
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    believing = Transfer(certificate)
+    web.answers = lambda _: answer(200, b"x")
+    assert (await believing.get(url, {}, limit_bytes=9, time_s=10)).body == b"x"
+    with pytest.raises(NotFetched, match=r"no answer \(ConnectError\)"):
+        await transfer.get(url, {}, limit_bytes=9, time_s=10)
+    web.answers = lambda _: answer(302, Location=f"{web.url}/plain")
+    with pytest.raises(NotFetched, match="a redirect to an address without TLS"):
+        await believing.get(url, {}, limit_bytes=9, time_s=10)
+    await believing.close()
+    server.close()
