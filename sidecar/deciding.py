@@ -4,9 +4,10 @@ With `engine` and `wiring`, one of the places that know adapters. It decides not
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import structlog
@@ -20,21 +21,16 @@ from sidecar.opa.bundles import Built
 from sidecar.opa.client import OpaClient
 from sidecar.opa.foreign import ForeignOpa
 from sidecar.opa.own import OwnOpa
-from sidecar.policies import DeliveredPolicies, FilePolicies, Policies
+from sidecar.policies import DeliveredPolicies, FilePolicies, Pinned, Policies
 from sidecar.ports import DecisionPoint, Visible
 from sidecar.reload import PolicyReload
 from sidecar.settings import Settings
 from sidecar.settings_sources import Bundle, Opa
-from sidecar.sources.accepted import Accepted, Policy, Trust
-from sidecar.sources.file import FileSource
-from sidecar.sources.following import BundleFollower, Hooks, Pace
-from sidecar.sources.http import HttpSource
-from sidecar.sources.kept import Kept
-from sidecar.sources.oci import OciSource
-from sidecar.sources.registry import Registry, parse
-from sidecar.sources.signatures import Key
-from sidecar.sources.source import Source, shown
-from sidecar.sources.transfer import Transfer, trust
+from sidecar.sources.source import shown
+from sidecar.sources.transfer import trust
+
+if TYPE_CHECKING:
+    from sidecar.sources.following import BundleFollower
 
 _log = structlog.get_logger("sidecar")
 
@@ -50,12 +46,11 @@ class Deciding:
         self._follower: BundleFollower | None = None
         self.policies: Policies
         if settings.bundle is not None:
-            place = shown(settings.bundle.url)
-            self.policies = DeliveredPolicies(settings, place)
-            self._follower = _follower(settings, settings.bundle, place, self._hooks())
+            self.policies = DeliveredPolicies(settings, shown(settings.bundle.url))
+            self._follower = self._made_follower(settings.bundle)
         elif settings.opa.revisions:
             self.policies = DeliveredPolicies(settings, "opa.revisions")
-            self.policies.bundle = _pinned(settings.opa)
+            self.policies.bundle = Pinned.of(settings.opa.revisions)
         else:
             self.policies = policies = FilePolicies(settings)
             self._reload = PolicyReload(
@@ -157,11 +152,14 @@ class Deciding:
     async def _publish(self, bundle: Built) -> None:
         await self._there().publish(bundle)
 
-    def _hooks(self) -> Hooks:
-        async def publish(bundle: Accepted) -> None:
-            await self._there().publish_examined(bundle)
+    def _made_follower(self, bundle: Bundle) -> "BundleFollower":
+        from sidecar import delivery  # a fifth of a second that most starts do not need
 
-        return Hooks(publish, self.policies.loaded, self.policies.failed)
+        async def publish(accepted: Built) -> None:
+            await self._there().publish_examined(accepted)
+
+        hooks = delivery.Hooks(publish, self.policies.loaded, self.policies.failed)
+        return delivery.follower(bundle, self._settings.state, hooks)
 
 
 def _binary(chosen: Path | None) -> Path:
@@ -182,28 +180,3 @@ def _client(opa: Opa, url: str) -> OpaClient:
     secure = parts.scheme == "https"
     origin = Origin(parts.hostname or "", parts.port or (443 if secure else 80), trust(opa.ca_file) if secure else None)
     return OpaClient(origin, timeout_s=opa.timeout_s, host=parts.netloc, authorization=authorization)
-
-
-def _pinned(opa: Opa) -> Accepted:
-    """What a bundle would say of the revisions that the settings name."""
-    return Accepted(b"", "", {id_: Policy(revision) for id_, revision in opa.revisions.items()}, None, "")
-
-
-def _follower(settings: Settings, bundle: Bundle, place: str, hooks: Hooks) -> BundleFollower:
-    keys = tuple(Key(key.keyid, key.alg, key.file) for key in bundle.keys)
-    trusted = Trust(keys, bundle.scope, bundle.library == "signed", bundle.require_serial)
-    kept = Kept(settings.state, bundle.url)
-    pace = Pace(last_delay_s=bundle.in_time(Pace().last_delay_s))
-    return BundleFollower(place, _source(bundle), trusted, kept, hooks, max_age_s=bundle.max_policy_age_s, pace=pace)
-
-
-def _source(bundle: Bundle) -> Source:
-    parts = urlsplit(bundle.url)
-    if parts.scheme == "file":
-        return FileSource(Path(unquote(parts.path)), bundle.every_s)
-    token: Callable[[], str] = bundle.token.read if bundle.token is not None else str
-    transfer = Transfer(bundle.ca_file)
-    if parts.scheme == "oci":
-        registry = Registry(transfer, bundle.username or "", token)
-        return OciSource(registry, parse(bundle.url), every_s=bundle.every_s)
-    return HttpSource(transfer, bundle.url, token, every_s=bundle.every_s, wait_s=bundle.in_time(bundle.wait_s))

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -37,6 +38,20 @@ class Loaded(Protocol):
 
     @property
     def policies(self) -> Mapping[str, Revised]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A revision, or a bundle of them, that is only known by name. `data` is empty."""
+
+    revision: str
+    policies: Mapping[str, "Pinned"]
+    data: bytes = b""
+
+    @staticmethod
+    def of(revisions: Mapping[str, str]) -> "Pinned":
+        """What a bundle would say of these revisions, by policy."""
+        return Pinned("", {policy: Pinned(revision, {}) for policy, revision in revisions.items()})
 
 
 class Policies:

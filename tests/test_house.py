@@ -72,6 +72,7 @@ ROOMS: Mapping[str, set[str]] = {
     "bearers": {"settings_auth", "errors", "ports", "fetch", "grants", "downstream"},
     "policyfolder": {"errors"},
     "policies": {"settings", "settings_sources", "health", "errors", "policyfolder", "translator"},
+    "delivery": {"settings_sources", "sources"},
     "shelf": {"sources"},
     "sources": {*ADAPTER, "health", "signing", "statedir", "translator"},
     "reload": {"errors", "translator"},
