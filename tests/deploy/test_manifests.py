@@ -81,13 +81,15 @@ def test_breach_of_the_profile_is_found(breach: str) -> None:
     assert list(rules.of_pod(spec)) == [fault]
 
 
-def test_server_beside_the_gateway_starts_after_it_and_ends_before_it() -> None:
-    spec = objects((DEPLOY / "manifests" / "sidecar.yaml").read_text(encoding="utf-8")).pod["spec"]
+def test_server_beside_the_gateway_starts_after_it_and_ends_after_its_drain(tmp_path: Path) -> None:
+    rendered = objects((DEPLOY / "manifests" / "sidecar.yaml").read_text(encoding="utf-8"))
+    spec, drain = rendered.pod["spec"], rules.settings(rendered, tmp_path).drain
     (gateway,) = spec["initContainers"]
     assert (gateway["name"], gateway["restartPolicy"]) == ("regate", "Always")
     (server,) = spec["containers"]
     pause = server["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert 0 < pause < spec["terminationGracePeriodSeconds"]
+    assert drain.announce_s + drain.finish_s <= pause < spec["terminationGracePeriodSeconds"]
+    assert "os.kill(1, 15)" in gateway["lifecycle"]["preStop"]["exec"]["command"][-1]
     assert "127.0.0.1:8000" in server["args"]
 
 

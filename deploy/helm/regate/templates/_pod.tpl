@@ -7,13 +7,14 @@ allowPrivilegeEscalation: false
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* The gateway ends within 5 s of its drain. Beside it the server goes first: its pause, and 10 s to end. */}}
-{{- define "regate.grace" -}}
-{{- $own := add .Values.drain.announceSeconds .Values.drain.finishSeconds 5 -}}
-{{- if eq .Values.shape "sidecar" }}
-{{- $own = add $own .Values.server.preStopSleepSeconds 10 -}}
+{{/* The seconds in which the gateway leaves. */}}
+{{- define "regate.drain" -}}
+{{ add .Values.drain.announceSeconds .Values.drain.finishSeconds }}
 {{- end }}
-{{- $own }}
+
+{{/* The gateway ends within 5 s of its drain, and a server beside it, which waits for that, 10 s later. */}}
+{{- define "regate.grace" -}}
+{{ add (include "regate.drain" .) 5 (ternary 10 0 (eq .Values.shape "sidecar")) }}
 {{- end }}
 
 {{- define "regate.container" -}}
@@ -22,6 +23,9 @@ capabilities: {drop: [ALL]}
   imagePullPolicy: {{ .Values.image.pullPolicy }}
   {{- if eq .Values.shape "sidecar" }}
   restartPolicy: Always
+  # A native sidecar gets SIGTERM after the server has ended. It must leave first: clients keep their connections to it.
+  lifecycle:
+    preStop: {exec: {command: [python, -I, -S, -c, "import os; os.kill(1, 15)"]}}
   {{- end }}
   args: [serve, --config, /etc/regate/regate.yaml]
   {{- with .Values.env }}
@@ -37,7 +41,23 @@ capabilities: {drop: [ALL]}
     timeoutSeconds: 2
     failureThreshold: 60
   readinessProbe:
+    {{- if eq .Values.shape "sidecar" }}
+    # The server listens on 127.0.0.1, where no kubelet can ask it. Until it does, calls would fail.
+    exec:
+      command:
+        - python
+        - -I
+        - -S
+        - -c
+        - |
+          import socket
+          socket.create_connection(("127.0.0.1", {{ int .Values.server.port }}), 2).close()
+          gateway = socket.create_connection(("127.0.0.1", {{ int .Values.adminPort }}), 2)
+          gateway.sendall(b"GET /readyz HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
+          assert b" 200 " in gateway.recv(64)
+    {{- else }}
     httpGet: {path: /readyz, port: admin}
+    {{- end }}
     periodSeconds: 5
     timeoutSeconds: 3
     failureThreshold: 2
@@ -81,7 +101,7 @@ capabilities: {drop: [ALL]}
     {{- toYaml . | nindent 4 }}
   {{- end }}
   lifecycle:
-    preStop: {sleep: {seconds: {{ int .Values.server.preStopSleepSeconds }}}}
+    preStop: {sleep: {seconds: {{ include "regate.drain" . }}}}
   resources:
     {{- toYaml .Values.server.resources | nindent 4 }}
   securityContext:
