@@ -115,7 +115,7 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
         )
         rounds = Rounds(judgement, kept.answers, Seal(session_key(settings)), kept.states, secrets.token_bytes)
         clock = SystemClock()
-        waiting = Waiting(kept.answers, rounds, clock, secrets.token_bytes, warn=warn)
+        waiting = Waiting(kept.answers, rounds, clock, warn=warn)
 
         notices = {name: Notices(deciding, inventories[name]) for name in upstreams}
         for told in notices.values():

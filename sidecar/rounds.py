@@ -18,6 +18,7 @@ from sidecar.errors import StateRefused, StoreError
 from sidecar.judgement import Before, Caller, Judgement, Verdict, bound_to, unavailable
 from sidecar.ports import Answers, States
 
+_ID_BYTES = 16
 BY_CLIENT = "the client's user"
 STATE_S = 3600
 """How long the input that a server asks for may take."""
@@ -50,7 +51,7 @@ class Rounds:
         raw = rounds.taken_off(call.raw, claims.theirs)
         if claims.phase != "upstream":
             try:
-                await self._waited(call, claims, nonce, now)
+                await self._waited(call, caller, claims, nonce, now)
             except StoreError as error:
                 return unavailable(f"{error.code}: {error}"), raw
             return await self._judgement.judge(call, caller, now), raw
@@ -87,6 +88,14 @@ class Rounds:
         """The state of a call that waits for an approval."""
         return await self._closed(Claims(phase, _expiry_ms(now), approval=approval), call, caller)
 
+    def question(self) -> str:
+        """The id of a new question of the gateway's own."""
+        return self._seal.name(self._fresh(_ID_BYTES))
+
+    def has_asked(self, question: str) -> bool:
+        """Whether a question with this id was the gateway's own, ever."""
+        return self._seal.has_named(question)
+
     async def give_back(self, verdict: Verdict, now: datetime) -> None:
         """Undoes what an allowed verdict took: this round surely did not run. Raises: StoreError."""
         await self._judgement.give_back(verdict, now)
@@ -96,14 +105,14 @@ class Rounds:
     async def _closed(self, claims: Claims, call: ToolCall, caller: Caller) -> str:
         return self._seal.close(claims, await bound_to(call, caller.grant), self._fresh(NONCE_BYTES))
 
-    async def _waited(self, call: ToolCall, claims: Claims, nonce: bytes, now: datetime) -> None:
-        """Takes in what a call that waited for an approval brings: in the end, its user's answer.
+    async def _waited(self, call: ToolCall, caller: Caller, claims: Claims, nonce: bytes, now: datetime) -> None:
+        """Takes in what a call that waited for an approval brings: its user's answer, if users may still answer.
 
         Raises: StateRefused, StoreError.
         """
         if not await self._states.use(nonce, claims.expires_ms, now):
             raise _refused(call)
-        if claims.phase == "confirm":
+        if claims.phase == "confirm" and caller.grant.approval == "confirm":
             granted = asking.is_granted(rounds.answer_in(call.raw))
             await self._answers.answer(claims.approval, granted, BY_CLIENT, now)
 

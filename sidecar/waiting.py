@@ -29,8 +29,6 @@ SHOWN_S = 10
 HELD = 256
 HELD_BY_GRANT = 16
 
-_ID_BYTES = 16
-
 
 class Course(Protocol):
     """What becomes of a call that waits. Exactly one of these ends it, and writes its record."""
@@ -66,14 +64,13 @@ class _Held(msgspec.Struct, eq=False):
 
 
 class Waiting:
-    """Keeps clients waiting. `pause` waits some seconds, `fresh` gives random bytes."""
+    """Keeps clients waiting. `pause` waits some seconds."""
 
     def __init__(
         self,
         answers: Answers,
         rounds: Rounds,
         clock: Clock,
-        fresh: Callable[[int], bytes],
         *,
         warn: Callable[[SidecarError], None],
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -81,7 +78,6 @@ class Waiting:
         self._answers = answers
         self._rounds = rounds
         self._clock = clock
-        self._fresh = fresh
         self._warn = warn
         self._pause = pause
         self._questions: dict[str, _Question] = {}
@@ -112,7 +108,7 @@ class Waiting:
         if message.method is not None:
             self._cancel(message, caller)
             return False
-        if not isinstance(message.id, str) or not message.id.startswith(asking.OWN_ID):
+        if not isinstance(message.id, str) or not self._rounds.has_asked(message.id):
             return False
         asked = self._questions.get(message.id)
         if asked is not None and (asked.grant, asked.session) == (caller.grant.id, caller.session):
@@ -141,7 +137,7 @@ class Waiting:
         try:
             yield Event(b"", b": waiting for approval\n\n")
             if caller.grant.approval == "confirm":
-                question = asking.OWN_ID + self._fresh(_ID_BYTES).hex()
+                question = self._rounds.question()
                 self._questions[question] = _Question(caller.grant.id, caller.session, approval)
                 yield Event(asking.legacy_form(question, _text(call, caller)))
             async with aclosing(self._signs(call, approval, held, patient=bool(question))) as signs:

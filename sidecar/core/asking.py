@@ -12,7 +12,6 @@ from sidecar.core import splice
 from sidecar.core.era import CAPABILITIES_KEY
 from sidecar.core.rounds import OWN_KEY
 
-OWN_ID = "gw-"
 _KEYS = 10
 _OLDEST_PROGRESS = -1_000_000
 _UNUSUAL = "(an unusual name)"

@@ -4,6 +4,7 @@ The key, the time and each nonce come from outside. Source: mcp-gateway.md G38; 
 """
 
 import base64
+import hmac
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -13,10 +14,12 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 PREFIX = "rg1."
+OWN_ID = "gw-"
 NONCE_BYTES = 12
 Phase = Literal["upstream", "wait", "confirm"]
 """Who waits for what: the server for input, or the gateway for a person, by another way or by this one."""
 
+_MARK_CHARACTERS = 16
 _INFO = b"regate requestState 1"
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -68,6 +71,22 @@ class Seal:
             return _decode(self._cipher.decrypt(nonce, sealed[NONCE_BYTES:], _bound(call))), nonce
         except (InvalidTag, ValueError, msgspec.MsgspecError):
             return None
+
+    def name(self, random: bytes) -> str:
+        """The id of a question of the gateway's own. Any gateway of this key knows it again."""
+        return f"{OWN_ID}{random.hex()}{self._mark(random)}"
+
+    def has_named(self, question: str) -> bool:
+        """Whether this is such an id. Servers, other gateways among them, number their questions as they like."""
+        named, mark = question[len(OWN_ID) : -_MARK_CHARACTERS], question[-_MARK_CHARACTERS:]
+        try:
+            random = bytes.fromhex(named)
+        except ValueError:
+            return False
+        return question.startswith(OWN_ID) and hmac.compare_digest(mark.encode(), self._mark(random).encode())
+
+    def _mark(self, random: bytes) -> str:
+        return hmac.digest(self._key, b"question:" + random, "sha256").hex()[:_MARK_CHARACTERS]
 
     @cached_property
     def _cipher(self) -> "AESGCM":

@@ -9,6 +9,7 @@ import pytest
 from sidecar import waiting
 from sidecar.core.decision import UNAVAILABLE, Decision
 from sidecar.core.query import Asker
+from sidecar.core.sealed import Seal
 from sidecar.errors import StoreError, Unreachable
 from sidecar.judgement import Caller
 from sidecar.ports import Event, Grant, Reply
@@ -20,6 +21,7 @@ Way = Literal["later", "wait", "confirm"]
 LONG = Decision("approval_required", "/r", "Ask first.", "sha256:one", [], 3600)
 REFUSED = Decision("deny", "/r", "Approval was refused.", "sha256:one", [])
 RESULT = b'{"jsonrpc":"2.0","id":1,"result":{"content":[]}}'
+SEAL = Seal(b"key")
 APPROVE = {"action": "accept", "content": {"decision": "approve"}}
 FORMS = {**META, "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}}
 
@@ -56,7 +58,6 @@ class Office(Desk):
             self.approvals,
             self.exchange._rounds,
             self.clock,
-            lambda size: b"\7" * size,
             warn=self.warned.append,
             pause=self.pause,
         )
@@ -82,7 +83,9 @@ class Office(Desk):
         """All messages that answer a call."""
         return [json.loads(event.data) for event in await drained(await self.ask(raw)) if event.data]
 
-    async def answer(self, result: Any, *, caller: Caller | None = None, id: str = "gw-" + "07" * 16) -> Reply:
+    async def answer(self, result: Any, *, caller: Caller | None = None, number: int = 0) -> Reply:
+        """The client's answer to the gateway's question of this number."""
+        id = SEAL.name(number.to_bytes(16, "big"))
         return await self.ask(json.dumps({"jsonrpc": "2.0", "id": id, **result}).encode(), caller)
 
 
@@ -305,6 +308,14 @@ async def test_modern_answer_without_the_question_confirms_nothing() -> None:
     assert (office.upstream.sent, office.approvals.held[0].state) == ([], "pending")
 
 
+async def test_modern_answer_after_users_may_no_longer_answer_confirms_nothing() -> None:
+    office = Office(LONG, way="confirm")
+    state = state_of(await office.ask(call(modern=True)))
+    later = Caller(Grant("g", "s", "p"), office.caller.asker, "session")
+    await office.ask(call(modern=True, state=state, answer=APPROVE), later)
+    assert (office.upstream.sent, office.approvals.held[0].state) == ([], "pending")
+
+
 async def test_state_of_a_wait_confirms_nothing() -> None:
     """An answer put beside a state that asked nobody."""
     office = Office(LONG)
@@ -338,7 +349,7 @@ async def test_legacy_user_is_asked_on_the_calls_own_stream_and_confirms() -> No
 
     office.due[4] = confirm
     form, answer = await office.told(call(modern=False))
-    assert (form["method"], form["id"]) == ("elicitation/create", "gw-" + "07" * 16)
+    assert (form["method"], form["id"]) == ("elicitation/create", SEAL.name(bytes(16)))
     assert form["params"]["message"] == "Policy p asks you to confirm: pay (arguments: n)."
     assert (answer, heard[0].status, heard[0].body) == (json.loads(RESULT), 202, b"")
     assert (len(office.upstream.sent), office.last.person) == (1, "user")
@@ -371,7 +382,7 @@ async def test_legacy_answer_of_somebody_else_is_taken_out_and_confirms_nothing(
         ]
         for other in others:
             assert (await office.answer({"result": APPROVE}, caller=other)).status == 202
-        assert (await office.answer({"result": APPROVE}, id="gw-made-up")).status == 202
+        assert (await office.answer({"result": APPROVE}, number=7)).status == 202
 
     office.due[4] = answer
     await office.told(call(modern=False))
@@ -416,7 +427,7 @@ async def test_legacy_answer_that_cannot_be_kept_is_told_to_the_operator() -> No
 
 async def test_answer_to_the_servers_question_goes_to_the_server() -> None:
     office = Office(way="confirm", replies=[Reply(202, body=b"")])
-    for id in (7, "theirs"):
+    for id in (7, "theirs", "gw-1", Seal(b"another gateway's").name(bytes(16))):
         raw = json.dumps({"jsonrpc": "2.0", "id": id, "result": APPROVE}).encode()
         await office.ask(raw)
         assert office.upstream.sent[-1].raw == raw

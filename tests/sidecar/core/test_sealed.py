@@ -42,3 +42,16 @@ def test_what_was_never_sealed_does_not_open(state: str) -> None:
 def test_sealed_text_that_holds_no_claims_does_not_open() -> None:
     sealed = NONCE + SEAL._cipher.encrypt(NONCE, b"\xc1", b"tools/call:call")
     assert SEAL.open(PREFIX + base64.urlsafe_b64encode(sealed).decode(), "call") is None
+
+
+def test_question_is_known_again_by_its_own_key_only() -> None:
+    question = SEAL.name(NONCE)
+    assert question.startswith("gw-")
+    assert Seal(b"secret").has_named(question)
+    assert not Seal(b"other").has_named(question)
+
+
+@pytest.mark.parametrize("question", ["", "gw-", "gw-1", "gw-" + "0" * 40, "theirs", "gw-\u0660" * 20])
+def test_question_of_a_server_is_not_the_gateways(question: str) -> None:
+    assert not SEAL.has_named(question)
+    assert not SEAL.has_named(SEAL.name(NONCE).replace("gw-", "xx-"))
