@@ -1,8 +1,9 @@
 #!/bin/sh
 # Puts helm, kustomize and kubeconform into the folder $1, built by Go from its module proxy.
-# Each is pinned by version, and by the digest of its source, which Go writes into what it builds. What they depend on is
-# kept honest by Go's checksum database.
+# Together about five minutes on two cores, and 90 MB. Each is pinned by version, and by the digest of its source, which Go
+# writes into what it builds. What they depend on is kept honest by Go's checksum database.
 set -eu
+command -v go >/dev/null || { echo "Go 1.26 or later is needed to build helm, kustomize and kubeconform." >&2; exit 1; }
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
 export GOBIN="$folder" CGO_ENABLED=0 GOTOOLCHAIN=local
 
