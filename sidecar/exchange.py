@@ -31,6 +31,7 @@ from sidecar.waiting import Waiting
 _WITHOUT_POLICY = frozenset({"initialize", "ping", "server/discover"})
 _ASKS = "input_required"
 _CANCELLED = "notifications/cancelled"
+_CHANGED = "grant: it was revoked or changed while the call waited"
 _LEFT = "given_up: the client left while the call waited"
 
 
@@ -50,6 +51,8 @@ class _Course:
     async def go_on(self) -> Reply:
         turn, call = self._turn, self._call
         turn.now = self._exchange._clock.now()
+        if not turn.caller.stands():
+            return self._exchange._refusals.denied(call, turn, unavailable(_CHANGED))
         verdict, _ = await self._exchange._judged(call, turn, again=True)
         return await self._exchange._settled(call, turn, self._forwarded, verdict, self._raw)
 

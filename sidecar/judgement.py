@@ -34,13 +34,15 @@ CLOSED = Decision("deny", "(closed)", "This method is closed for this grant.", "
 class Caller(msgspec.Struct, frozen=True):
     """Who calls: the grant, the constant part of its queries, and the upstream's session id if there is one.
 
-    `elicits`: the client said, when its session began, that it can show a form.
+    `elicits`: the client said, when its session began, that it can show a form. `stands` says, however much later,
+    whether the grant is still what it was when the message came.
     """
 
     grant: Grant
     asker: Asker
     session: str | None = None
     elicits: bool = False
+    stands: Callable[[], bool] = lambda: True
 
 
 class Before(msgspec.Struct, frozen=True):

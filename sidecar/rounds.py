@@ -41,9 +41,18 @@ class Rounds:
 
         A state that is not the gateway's makes the call one like any other. Raises: StateRefused.
         """
+        if call.arguments_fault is not None:  # policy denies it, and no state can be bound to what it holds
+            return await self._judgement.judge(call, caller, now), call.raw
+        try:
+            return await self._judge(call, caller, now)
+        except Ambiguous as error:
+            raise _refused(call) from error
+
+    async def _judge(self, call: ToolCall, caller: Caller, now: datetime) -> tuple[Verdict, bytes]:
         state = rounds.state_in(call.raw)
         if state is None:
-            return await self._judgement.judge(call, caller, now), rounds.own_taken_off(call.raw)
+            raw = rounds.own_taken_off(call.raw)
+            return await self._judgement.judge(call, caller, now), raw
         opened = self._seal.open(state, await bound_to(call, caller.grant))
         if opened is None or opened[0].expires_ms <= now.timestamp() * 1000:
             raise _refused(call)

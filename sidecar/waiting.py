@@ -111,7 +111,8 @@ class Waiting:
         if not isinstance(message.id, str) or not self._rounds.has_asked(message.id):
             return False
         asked = self._questions.get(message.id)
-        if asked is not None and (asked.grant, asked.session) == (caller.grant.id, caller.session):
+        whose = (caller.grant.id, caller.session)
+        if asked is not None and (asked.grant, asked.session) == whose and caller.grant.approval == "confirm":
             del self._questions[message.id]
             granted = asking.is_granted(splice.get(message.raw, "result"))
             try:

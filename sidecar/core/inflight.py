@@ -42,7 +42,7 @@ class InFlight:
 
     def begin(self, grant: str, session: str | None, request_id: str | int) -> Flight:
         """A request that is about to be forwarded."""
-        key = None if session is None else (grant, session, hash((type(request_id), request_id)))
+        key = None if session is None else (grant, session, hash(_as_read(request_id)))
         doubtful = not self._alone or key in self._unanswered or grant in self._meddling
         flight = Flight(grant, key, doubtful)
         if key is not None:
@@ -84,3 +84,8 @@ class InFlight:
         self._unanswered.move_to_end(key)
         while len(self._unanswered) > _KEPT:
             self._unanswered.popitem(last=False)
+
+
+def _as_read(request_id: str | int) -> tuple[type, str | float]:
+    """An id as a server has it that reads numbers as doubles, as most do: there 2^53 and 2^53+1 are the same."""
+    return type(request_id), request_id if isinstance(request_id, str) else float(request_id)

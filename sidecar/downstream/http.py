@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
 
+from msgspec.structs import replace
+
 from sidecar.core import asking, denial, sse
 from sidecar.core.headers import forwardable
 from sidecar.core.query import Asker
@@ -81,6 +83,7 @@ class Gateway:
             return self._postponed(head)
         head.grant = known.id
         caller = self._caller(headers if fault is None else {}, known)
+        caller = replace(caller, stands=partial(self._stands, headers, known))
         if forwarded is None:
             self._guard.form(head.method, headers)
             forwarded = forwardable(headers)
@@ -215,6 +218,13 @@ class Gateway:
             return self._guard.grant(headers, server), None
         except StoreError as error:
             return Grant("", server, None), error
+
+    def _stands(self, headers: RequestHeaders, grant: Grant) -> bool:
+        """Whether a token still gives the grant that it gave."""
+        try:
+            return self._guard.grant(headers, grant.server) == grant
+        except SidecarError:
+            return False
 
     def _caller(self, headers: RequestHeaders, grant: Grant) -> Caller:
         """Who calls, in which session. Raises: RequestRefused (404, a session that was never given to this grant)."""

@@ -244,3 +244,47 @@ def test_held_call_whose_client_hangs_up_is_never_made(scene: Scene) -> None:
     scene.running.regate("approvals", "approve", approval)
     scene.unharmed()
     assert scene.rogue.reached() == ["read"]
+
+
+# Grants that change while a call waits
+
+
+def changed(scene: Scene, way: str, name: str) -> str:
+    """The token of the grant made anew under its id, so that its calls wait in another way."""
+    scene.running.regate("grants", "revoke", name)
+    options = ("--server", "up", "--policy", "policy", "--approval", way, "--id", name)
+    return scene.running.regate("grants", "create", *options).strip()
+
+
+@pytest.mark.parametrize("way", ["later", "wait"])
+def test_modern_answer_after_the_grant_was_made_to_need_an_operator_opens_nothing(scene: Scene, way: str) -> None:
+    state = asked(scene, grant(scene, "confirm", f"changed-{way}"), 1)
+    token = changed(scene, way, f"changed-{way}")
+    headers = {**scene.headers, "authorization": f"Bearer {token}", "mcp-protocol-version": "2026-07-28"}
+    headers |= {"mcp-method": "tools/call", "mcp-name": "risky"}
+    params = {"name": "risky", "arguments": {"n": 1}, "_meta": META, "requestState": state}
+    params["inputResponses"] = {KEY: APPROVE}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    with scene.client.stream("POST", scene.running.url, json=body, headers=headers) as response:
+        waits = response.headers["content-type"].startswith("text/event-stream")
+        assert waits or b"retry the same call once approved" in response.read()
+    waiting = json.loads(scene.running.regate("approvals", "list", "--format", "json"))
+    assert f"changed-{way}" in [one["grant"] for one in waiting]
+    assert scene.rogue.seen == []
+
+
+def test_held_call_of_a_grant_that_was_revoked_meanwhile_is_never_made(scene: Scene) -> None:
+    token = grant(scene, "wait", "waits-revoked")
+    body = {"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "risky"}}
+    headers = {**scene.headers, "authorization": f"Bearer {token}"}
+    with scene.client.stream("POST", scene.running.url, json=body, headers=headers) as response:
+        lines = response.iter_lines()
+        assert next(lines).startswith(":")
+        waiting = json.loads(scene.running.regate("approvals", "list", "--format", "json"))
+        (approval,) = [one["id"] for one in waiting if one["grant"] == "waits-revoked"]
+        scene.running.regate("grants", "revoke", "waits-revoked")
+        scene.running.regate("approvals", "approve", approval)
+        told = next(json.loads(line[6:]) for line in lines if line.startswith("data: {"))
+        assert told["result"]["isError"] is True
+    assert scene.rogue.seen == []
+    assert scene.audit()[-1]["outcome"] == "deny"

@@ -192,3 +192,34 @@ def test_state_is_good_once_across_a_restart(rounds: Scene, tmp_path: Path) -> N
         again = Scene(running, rounds.rogue, folder / "gateway.log", rounds.client)
         assert refused(modern(again, "read", used))
         assert modern(again, "read", unused).json()["result"]["resultType"] == "complete"
+
+
+ODD = {
+    "number without end": b'{"n":1e99999999999999999999}',
+    "number without beginning": b'{"n":1e-99999999999999999999}',
+    "deep": b'{"n":' + b"[" * 800 + b"]" * 800 + b"}",
+}
+
+
+@pytest.mark.parametrize("how", ODD)
+@pytest.mark.parametrize("tool", ["read", "delete_repo", "no_such_tool"])
+def test_state_with_arguments_that_no_policy_takes_is_a_plain_denial(scene: Scene, how: str, tool: str) -> None:
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "_meta": META}})
+    body = body[:-2] + ', "requestState": "rg1.AAAA", "arguments": '
+    headers = {"mcp_protocol_version": "2026-07-28", "mcp_method": "tools/call", "mcp_name": tool}
+    told = scene.post(body.encode() + ODD[how] + b"}}", **headers)
+    assert told.json()["result"]["isError"] is True
+    scene.unharmed()
+    assert scene.rogue.reached() == ["read"]
+
+
+def test_answers_however_deep_are_passed_or_refused(scene: Scene) -> None:
+    """Readers give up at different depths."""
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "read", "_meta": META}})
+    headers = {"mcp_protocol_version": "2026-07-28", "mcp_method": "tools/call", "mcp_name": "read"}
+    for depth in (100, *range(940, 1000)):
+        nested = b"[" * depth + b"]" * depth
+        answers = b', "inputResponses": {"dev.regate/approval": 1, "q": %b}}}' % nested
+        told = scene.post(body[:-2].encode() + answers, **headers)
+        assert told.status_code == 400 or told.json()["result"]["content"][0]["text"] == "done"
+    scene.unharmed()

@@ -415,6 +415,7 @@ LEDGER: dict[str, Requirement] = {
             "limit_and_error_of_another_request_with_its_id_counts",
         )
         + _in("sidecar/core/test_inflight", "request_alone_is_believed")
+        + _in("bypass/test_ids", "limit_and_error_of_a_request_whose_id_rounds_to_that_of_the_call_counts")
         + _in("sidecar/test_exchange", "call_that_surely_did_not_run_is_given_back", "call_that_may_have_run_is_kept")
         + _in(
             "bypass/test_rounds",

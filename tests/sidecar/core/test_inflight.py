@@ -34,6 +34,14 @@ def test_request_of_another_session_grant_or_type_is_believed() -> None:
     assert [flight.doubtful for flight in others] == [False, False, False]
 
 
+def test_requests_whose_ids_are_one_double_make_each_other_doubtful() -> None:
+    flying = InFlight()
+    first, second = flying.begin("g", "s", 2**53), flying.begin("g", "s", 2**53 + 1)
+    apart = flying.begin("g", "s", 2**53 - 1)
+    assert [flight.doubtful for flight in (first, second, apart)] == [True, True, False]
+    assert flying.begin("g", "s", 10**100 - 1).doubtful is False
+
+
 def test_requests_outside_sessions_share_ids_undoubted() -> None:
     flying = InFlight()
     flights = [flying.begin("g", None, 1), flying.begin("g", None, 1)]
