@@ -12,9 +12,12 @@ INJECT = "regate.dev/inject"
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 _DECIDING = (
     *("image", "command", "args", "workingDir", "env", "envFrom", "ports", "volumeMounts", "volumeDevices"),
-    *("securityContext", "restartPolicy", "lifecycle"),
+    *("securityContext", "restartPolicy", "lifecycle", "terminationMessagePath"),
 )
-"""Members of the container by which the sidecar is what it is. Probes, resources and the like may differ."""
+"""Members of the container by which the sidecar is what it is. Resources and the like may differ."""
+
+_PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
+"""These may differ too, but run no other command in the sidecar: there, commands answer approvals."""
 
 Pod = Mapping[str, Any]
 
@@ -50,12 +53,8 @@ def ways_past(pod: Pod, template: Template) -> Iterator[str]:
     if spec.get("shareProcessNamespace"):
         yield "shareProcessNamespace: other containers may read and stop the sidecar's processes"
     for container in _containers(spec):
-        name = container.get("name", "")
-        ports = container.get("ports") or []
-        if name != NAME and any(one.get("hostPort") for one in ports):
-            yield f"container {name}: hostPort opens the server on the node"
-        if name != NAME and any(str(one.get("name", "")).startswith(f"{NAME}-") for one in _mounts(container)):
-            yield f"container {name}: mounts a volume of the sidecar's"
+        if container.get("name") != NAME:
+            yield from (f"container {container.get('name')}: {way}" for way in _ways_through(container, template))
     if any(one.get("name") == NAME for one in spec.get("containers") or []):
         yield f"a container that is not the sidecar is named {NAME}"
     if spec.get("ephemeralContainers"):
@@ -70,6 +69,10 @@ def _differs(pod: Pod, template: Template) -> str | None:
     for member in _DECIDING:
         if _normal(member, found[0].get(member)) != _normal(member, template.container.get(member)):
             return f"the sidecar is not as it is injected: its {member} differs"
+    for member in _PROBES:
+        command = (found[0].get(member) or {}).get("exec")
+        if command and command != (template.container.get(member) or {}).get("exec"):
+            return f"the sidecar is not as it is injected: its {member} runs a command"
     held = {one.get("name"): _plain(one) for one in spec.get("volumes") or [] if _is_ours(one)}
     meant = {one["name"]: _plain(one) for one in template.volumes_for(_metadata(pod, "annotations"))}
     if held != meant:
@@ -77,13 +80,23 @@ def _differs(pod: Pod, template: Template) -> str | None:
     return None
 
 
+def _ways_through(container: Mapping[str, Any], template: Template) -> Iterator[str]:
+    """What of another container leads past the sidecar."""
+    for one in container.get("ports") or []:
+        number = one.get("containerPort")
+        if one.get("hostPort"):
+            yield "hostPort opens the server on the node"
+        if one.get("name") == NAME:
+            yield f"its port {number} is named {NAME}, so Services lead to it"
+        elif number == template.port:
+            yield f"its port {number} is the sidecar's"
+    if any(_is_ours(one) for one in container.get("volumeMounts") or []):
+        yield "mounts a volume of the sidecar's"
+
+
 def _containers(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for kind in ("initContainers", "containers", "ephemeralContainers"):
         yield from spec.get(kind) or []
-
-
-def _mounts(container: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return container.get("volumeMounts") or []
 
 
 def _is_ours(volume: Mapping[str, Any]) -> bool:
@@ -99,6 +112,8 @@ def _normal(member: str, value: Any) -> Any:
     """A member without what the API server adds by itself."""
     if member == "volumeMounts":
         value = [one for one in value or [] if one.get("mountPath") != _SERVICE_ACCOUNT]
+    if member == "terminationMessagePath" and value == _LOG_PATH:
+        return None
     return _plain(value)
 
 
@@ -113,3 +128,4 @@ def _plain(value: Any) -> Any:
 
 
 _DEFAULTS = {"protocol": "TCP", "apiVersion": "v1", "defaultMode": 0o644, "scheme": "HTTP", "optional": False}
+_LOG_PATH = "/dev/termination-log"

@@ -32,3 +32,8 @@ def ways_past(service: Service, template: Template) -> Iterator[str]:
         target = one.get("targetPort", one.get("port"))
         if target not in (NAME, template.port):
             yield f"port {one.get('port')} leads to {target}, past the sidecar's port {NAME}"
+        elif spec.get("clusterIP") == "None" and one.get("port") != template.port:
+            yield (
+                f"port {one.get('port')} is of a headless Service, so clients call the pods' own port "
+                f"{one.get('port')}, not the sidecar's {template.port}"
+            )

@@ -1,6 +1,7 @@
 """A pod gets the sidecar once, and nothing in it leads past without being named."""
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -105,6 +106,22 @@ PAST = {
         "container server: mounts a volume of the sidecar's",
     ),
     "the sidecar's name": (with_spec(containers=[{**SERVER, "name": "regate"}]), "is named regate"),
+    "a port of the sidecar's name": (
+        with_spec(containers=[{**SERVER, "ports": [{"name": "regate", "containerPort": 8080}]}]),
+        "container server: its port 8080 is named regate",
+    ),
+    "the sidecar's port": (
+        with_spec(containers=[{**SERVER, "ports": [{"containerPort": 8700}]}]),
+        "container server: its port 8700 is the sidecar's",
+    ),
+    "a command as a probe": (
+        changed(livenessProbe={"exec": {"command": ["regate", "approvals", "approve", "apr_1"]}}),
+        "its livenessProbe runs a command",
+    ),
+    "a file over one of its own": (
+        changed(terminationMessagePath="/etc/regate/regate.yaml"),
+        "its terminationMessagePath differs",
+    ),
     "a container for debugging": (with_spec(ephemeralContainers=[{"name": "debug"}]), "ephemeralContainers"),
 }
 
@@ -118,3 +135,13 @@ def test_way_past_is_named(name: str) -> None:
 @pytest.mark.parametrize("name", ["readinessProbe", "resources", "imagePullPolicy", "terminationMessagePolicy"])
 def test_what_does_not_decide_may_differ(name: str) -> None:
     assert list(pods.ways_past(changed(**{name: {"x": "y"}}), TEMPLATE)) == []
+
+
+def test_what_the_api_server_adds_does_not_decide() -> None:
+    assert list(pods.ways_past(changed(terminationMessagePath="/dev/termination-log"), TEMPLATE)) == []
+
+
+def test_probe_of_the_template_may_run_a_command() -> None:
+    probe = {"exec": {"command": ["regate", "health"]}}
+    template = replace(TEMPLATE, container={**TEMPLATE.container, "livenessProbe": probe})
+    assert list(pods.ways_past(pods.injected(pod(), template), template)) == []

@@ -30,6 +30,14 @@ def test_port_that_leads_elsewhere_is_named_also_where_no_target_is_written() ->
     ]
 
 
+def test_headless_service_leads_to_the_port_that_its_clients_name() -> None:
+    """Its name gives the pods' own addresses: no port of it is led anywhere."""
+    ports = [{"port": 8700, "targetPort": "regate"}, {"port": 8080, "targetPort": "regate"}]
+    assert list(services.ways_past(service(clusterIP="None", ports=ports), TEMPLATE)) == [
+        "port 8080 is of a headless Service, so clients call the pods' own port 8080, not the sidecar's 8700"
+    ]
+
+
 def test_service_that_selects_no_pods_leads_past_nothing() -> None:
     assert list(services.ways_past(service(selector=None), TEMPLATE)) == []
     assert list(services.ways_past(service(type="ExternalName"), TEMPLATE)) == []
