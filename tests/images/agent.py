@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
 
 
 async def main(order: dict[str, Any]) -> None:
@@ -16,7 +17,10 @@ async def main(order: dict[str, Any]) -> None:
         httpx2.AsyncClient(headers=headers, timeout=60) as http,
         Client(streamable_http_client(order["url"], http_client=http), mode=order["mode"]) as client,
     ):
-        tools = [tool.name for tool in (await client.list_tools()).tools]
+        try:
+            tools = [tool.name for tool in (await client.list_tools()).tools]
+        except MCPError as error:
+            tools = [f"({error})"]
 
         async def one(tool: str, arguments: dict[str, Any]) -> list[Any]:
             try:

@@ -10,14 +10,21 @@ import pytest
 from tests.images.pod import REGATE, ROOT, SAMPLE
 
 SHORT = "test_short.py"
+_LEFT = (
+    "ignore:unclosed <socket:ResourceWarning",
+    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning",
+)
+"""What the package docker leaves to the garbage collector: the connections of commands in containers."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.parent == Path(__file__).parent and item.path.name != SHORT and not config.getoption("--images"):
-            item.add_marker(pytest.mark.skip(reason="a long test of images: `make test-images`"))
-        if item.path.parent == Path(__file__).parent:
+        if item.path.parent == Path(__file__).parent and "python_image" in getattr(item, "fixturenames", ()):
+            if item.path.name != SHORT and not config.getoption("--images"):
+                item.add_marker(pytest.mark.skip(reason="a long test of images: `make test-images`"))
             item.add_marker(pytest.mark.timeout(600))
+            for left in _LEFT:
+                item.add_marker(pytest.mark.filterwarnings(left))
 
 
 def built(*names: str) -> str:

@@ -19,7 +19,7 @@ ROOT = HERE.parents[1]
 REGATE, SAMPLE = f"regate:{__version__}", f"regate-sample:{__version__}"
 TOKEN = "a-token-for-tests-only"
 URL = "http://127.0.0.1:8700/mcp"
-DEADLINE_S = 90
+DEADLINE_S = 60
 POLICY = {
     "version": "1",
     "default": "deny",

@@ -10,6 +10,7 @@ from collections import Counter
 
 import uvicorn
 from mcp.server.mcpserver import MCPServer
+from mcp.server.transport_security import TransportSecuritySettings
 
 server = MCPServer("till")
 _seen: Counter[str] = Counter()
@@ -64,8 +65,10 @@ def main() -> None:
         server.run("stdio")
         return
     host, port = os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "8000"))
-    names = [name for name in os.environ.get("ALLOWED_HOSTS", "127.0.0.1,localhost").split(",") if name]
-    app = server.streamable_http_app(stateless_http=True, allowed_hosts=names)
+    names = os.environ.get("ALLOWED_HOSTS", "127.0.0.1:8000,localhost:8000").split(",")
+    app = server.streamable_http_app(
+        stateless_http=True, transport_security=TransportSecuritySettings(allowed_hosts=names)
+    )
     uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=30)
 
 
