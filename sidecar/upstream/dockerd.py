@@ -20,7 +20,6 @@ LABEL = "dev.regate.gateway"
 SERVER_LABEL = "dev.regate.server"
 
 _NOBODY = "65532:65532"
-_ROOTS = ("", "0", "root")
 _TIMEOUT_S = 60.0
 _REMOVED_S = 30.0
 _REASON_CHARACTERS = 300
@@ -74,6 +73,12 @@ class Running:
         finally:
             _close(self.end)
         return None
+
+
+def is_somebody(user: str) -> bool:
+    """Whether the user of an image is not root; Docker reads numbers as lax as Go does."""
+    name = user.partition(":")[0]
+    return name not in ("", "root") and name.lstrip("+-").strip("0") != ""
 
 
 def require_package() -> None:
@@ -133,6 +138,7 @@ class Daemon:
                 pids_limit=spec.pids,
                 ipc_mode="private",
                 log_config={"Type": "none"},
+                use_config_proxy=False,
                 mounts=[
                     DockerMount(m.target, m.source, type="bind" if m.is_folder else "volume", read_only=not m.writable)
                     for m in spec.mounts
@@ -197,7 +203,7 @@ class Daemon:
     def _user(self, image: str) -> str:
         """The image's own user, unless that is root."""
         chosen = str(self._client.images.get(image).attrs["Config"].get("User") or "")
-        return _NOBODY if chosen.partition(":")[0] in _ROOTS else chosen
+        return chosen if is_somebody(chosen) else _NOBODY
 
     @contextmanager
     def _unless_gone(self) -> Iterator[None]:

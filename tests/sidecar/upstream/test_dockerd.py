@@ -1,4 +1,5 @@
 import importlib.util
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ import pytest
 
 from sidecar.errors import SettingsError, Unreachable
 from sidecar.upstream import dockerd
-from sidecar.upstream.dockerd import LABEL, Daemon, Mount, Spec, require_package
+from sidecar.upstream.dockerd import LABEL, Daemon, Mount, Spec, is_somebody, require_package
 from sidecar.upstream.leases import Lease, known
 
 pytestmark = [
@@ -62,6 +63,29 @@ def test_container_is_opened_only_as_far_as_asked(made: Any) -> None:
     assert (host["Memory"], host["NanoCpus"], host["PidsLimit"]) == (64 << 20, 5 * 10**8, 9)
     assert host["ReadonlyRootfs"]
     assert host["CapDrop"] == ["ALL"]
+
+
+def test_container_is_not_told_of_the_proxies_of_whoever_runs_the_gateway(
+    python_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their URLs hold passwords."""
+    proxies = {"default": {"httpProxy": "http://me:secret@proxy:1", "httpsProxy": "http://me:secret@proxy:1"}}
+    (tmp_path / "config.json").write_text(json.dumps({"proxies": proxies}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    daemon = Daemon()
+    container = daemon.create(Spec(python_image, ["python3"]), "s", "test")
+    try:
+        assert "secret" not in str(container.attrs["Config"]["Env"])
+    finally:
+        daemon.remove(container)
+        daemon._client.close()
+
+
+@pytest.mark.parametrize("root", ["0", "00", "+0", "root", "0:0", ""])
+def test_image_whose_user_is_root_runs_as_nobody(root: str) -> None:
+    assert not is_somebody(root)
+    assert is_somebody("app")
+    assert is_somebody("1000:0")
 
 
 def test_image_that_is_not_here_is_one_clear_line_and_never_pulled(daemon: Daemon) -> None:
