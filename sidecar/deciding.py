@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import structlog
 
 from sidecar.core.decision import Decision
-from sidecar.errors import PolicyStale, SettingsError
+from sidecar.errors import DecisionError, PolicyStale, SettingsError
 from sidecar.health import SourceState
 from sidecar.http1 import Origin
 from sidecar.opa import binary
@@ -80,6 +80,8 @@ class Deciding:
     async def start(self) -> None:
         """Returns once OPA answers, and the bundle's source was asked. Raises: DecisionError."""
         await self._there().start()
+        if isinstance(self._opa, ForeignOpa):
+            await _greeted(self._opa)
         if self._follower is not None:
             await self._follower.begin()
 
@@ -160,6 +162,14 @@ class Deciding:
 
         hooks = delivery.Hooks(publish, self.policies.loaded, self.policies.failed)
         return delivery.follower(bundle, self._settings.state, hooks)
+
+
+async def _greeted(opa: ForeignOpa) -> None:
+    """Tells at the start what else only `/readyz` would: the OPA of somebody else is not there."""
+    try:
+        await opa.held()
+    except DecisionError as error:
+        _log.warning("OPA does not answer. Calls are denied until it does.", opa=opa.name, problem=str(error))
 
 
 def _binary(chosen: Path | None) -> Path:

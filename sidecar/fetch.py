@@ -4,6 +4,7 @@ Errors say what happened, and never what was sent or received.
 """
 
 import asyncio
+import os
 import ssl
 from collections.abc import Mapping
 from functools import cache
@@ -42,7 +43,20 @@ async def fetch(
     except (TimeoutError, httpx.TimeoutException):
         raise NotFetched(f"no answer within {ANSWER_S:g} s") from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-        raise NotFetched(f"no answer ({type(error).__name__})") from None
+        raise NotFetched(f"no answer: {reason(error)}") from None
+
+
+def reason(error: Exception) -> str:
+    """Why nothing was heard, in the words of the system or of OpenSSL where they had any; never what was sent."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLError) and (told := getattr(seen, "verify_message", "") or seen.reason):
+            return str(told).replace("_", " ").lower()
+        if isinstance(seen, OSError) and seen.errno is not None:
+            own = os.strerror(seen.errno) if seen.errno > 0 else seen.strerror
+            return str(own).lower()
+        seen = seen.__cause__ or seen.__context__
+    return type(error).__name__
 
 
 @cache

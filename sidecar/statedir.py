@@ -9,7 +9,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sidecar.errors import StoreError
@@ -23,10 +23,11 @@ _TOKEN_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A gateway that runs: where it listens, and its process id."""
+    """A gateway that runs: where it listens, its process id, and whether its approvals are in a Redis, not here."""
 
     url: str
     pid: int
+    shares: bool = False
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -78,7 +79,7 @@ def run_token_file(state: Path, server: str) -> Path:
 def announced(state: Path, gateway: Gateway) -> Iterator[None]:
     """Leaves a note that a gateway runs, for as long as the block does. Raises: StoreError."""
     path = state / GATEWAYS / f"{gateway.pid}.json"
-    write_private(path, json.dumps({"url": gateway.url, "pid": gateway.pid}).encode())
+    write_private(path, json.dumps(asdict(gateway)).encode())
     try:
         yield
     finally:
@@ -118,10 +119,10 @@ def _read_token(path: Path) -> str:
 def _noted(path: Path) -> Gateway | None:
     try:
         note = json.loads(path.read_bytes())
-        url, pid = note["url"], note["pid"]
-    except (OSError, ValueError, KeyError, TypeError):
+        url, pid, shares = note["url"], note["pid"], note.get("shares") is True
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return Gateway(url, pid) if isinstance(url, str) and isinstance(pid, int) and pid > 0 else None
+    return Gateway(url, pid, shares) if isinstance(url, str) and isinstance(pid, int) and pid > 0 else None
 
 
 def _lives(pid: int) -> bool:

@@ -12,7 +12,8 @@ import typer
 
 from sidecar.cli.stores import state_store
 from sidecar.cli.terminal import FormatOption, StateOption, moment, say, state_directory, table
-from sidecar.errors import SidecarError
+from sidecar.errors import SettingsError, SidecarError
+from sidecar.statedir import running
 
 if TYPE_CHECKING:
     from sidecar.approvals.redis import RedisApprovals
@@ -123,6 +124,10 @@ def _approvals(config: Path | None, state: Path | None) -> "Iterator[SqliteAppro
             yield RedisApprovals(Redis(place(settings.redis)), settings.redis.prefix)
             return
     assert folder is not None
+    if config is None and any(gateway.shares for gateway in running(folder)):
+        raise SettingsError(
+            f"The gateway on {folder} keeps its approvals in a Redis.", hint="Name its settings: --config FILE."
+        )
     with state_store(folder) as database:
         yield SqliteApprovals(database)
 

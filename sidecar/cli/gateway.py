@@ -39,7 +39,8 @@ def serve_http(settings: "Settings", token: str | None, greet: Callable[["Ready"
     with contextlib.ExitStack() as stack:
 
         def ready(served: "Ready") -> None:
-            stack.enter_context(statedir.announced(settings.state, statedir.Gateway(served.operator_url, served.pid)))
+            here = statedir.Gateway(served.operator_url, served.pid, shares=settings.redis is not None)
+            stack.enter_context(statedir.announced(settings.state, here))
             if settings.ready_file is not None:
                 stack.enter_context(_ready_file(settings.ready_file, served, token))
             if settings.log_format == "json":

@@ -32,11 +32,14 @@ class Certificates:
         self._seen = self._marks()
         self.context, self.expires_at = self._load()
         self.problem = ""
+        self._expired: datetime | None = None
+        self._look_at_the_end()
 
     def renew(self) -> bool:
         """Whether the files have changed, and `context` with them."""
         marks = self._marks()
         if marks == self._seen:
+            self._look_at_the_end()
             return False
         self._seen = marks
         try:
@@ -47,7 +50,19 @@ class Certificates:
                 self._warn(SettingsError(f"{error} The certificate before stays in use."))
             return False
         self.problem = ""
+        self._look_at_the_end()
         return True
+
+    def _look_at_the_end(self) -> None:
+        """An expired certificate is shown all the same: the gateway serves, and clients say what they make of it."""
+        if self.expires_at <= datetime.now(UTC) and self._expired != self.expires_at:
+            self._expired = self.expires_at
+            self._warn(
+                SettingsError(
+                    f"tls: the certificate in {self._cert_file} expired at {self.expires_at:%Y-%m-%dT%H:%M:%SZ}; "
+                    "clients will refuse it."
+                )
+            )
 
     def _marks(self) -> _Mark:
         return tuple(map(_mark, (self._cert_file, self._key_file, self._client_ca_file)))
@@ -97,6 +112,8 @@ def _no_password() -> str:
 
 def _reason(error: Exception) -> str:
     reason = getattr(error, "reason", None)
+    if reason is None and isinstance(error, ssl.SSLError):
+        return "not PEM, or damaged"
     return str(reason).replace("_", " ").lower() if reason else str(error) or type(error).__name__
 
 

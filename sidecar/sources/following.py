@@ -135,8 +135,9 @@ class BundleFollower:
         age_s = self._age_s()
         if self._max_age_s is None or (age_s is not None and age_s <= self._max_age_s):
             return ""
-        when = "not known to be" if age_s is None else f"{age_s:.0f} s after they were last"
-        return f"The policies are {when} those of {self._name}; at most {self._max_age_s:g} s. {self._problem}".strip()
+        when = "at a time that is not known" if age_s is None else f"{age_s:.0f} s ago"
+        told = f"{self._name} confirmed the policies {when}; max_policy_age_s is {self._max_age_s:g}."
+        return f"{told} {self._problem}".strip()
 
     def state(self) -> SourceState:
         """What the operator is told of the source."""

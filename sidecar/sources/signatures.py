@@ -36,19 +36,23 @@ class Key:
             with self.file.open("rb") as file:
                 data = file.read(_KEY_BYTES + 1)
         except OSError as error:
-            raise SettingsError(f"{self.file} cannot be read: {(error.strerror or 'failed').lower()}.") from error
+            raise SettingsError(
+                f"bundle.keys: {self.file} cannot be read: {(error.strerror or 'failed').lower()}."
+            ) from error
         if len(data) > _KEY_BYTES:
-            raise SettingsError(f"{self.file} is too large to be a key.")
+            raise SettingsError(f"bundle.keys: {self.file} is too large to be a key.")
         self._examine(data)
         return data
 
     def _examine(self, data: bytes) -> None:
         wanted = int(self.algorithm[2:]) // 8
         if self.algorithm.startswith("HS") and len(data) < wanted:
-            raise SettingsError(f"{self.file} has {len(data)} bytes; {self.algorithm} needs at least {wanted}.")
+            raise SettingsError(
+                f"bundle.keys: {self.file} has {len(data)} bytes; {self.algorithm} needs at least {wanted}."
+            )
         if b"PRIVATE KEY" in data:
             raise SettingsError(
-                f"{self.file} holds a private key, which is not to be here.",
+                f"bundle.keys: {self.file} holds a private key, which is not to be here.",
                 hint="Give the public one: openssl pkey -in key.pem -pubout -out public.pem",
             )
         try:
@@ -56,7 +60,9 @@ class Key:
                 warnings.simplefilter("error")
                 jwt.get_algorithm_by_name(self.algorithm).prepare_key(data)
         except (jwt.PyJWTError, UnsupportedAlgorithm, ValueError, TypeError, AttributeError, Warning) as error:
-            raise SettingsError(f"{self.file} holds no key that {self.algorithm} could verify by.") from error
+            raise SettingsError(
+                f"bundle.keys: {self.file} holds no key that {self.algorithm} could verify by."
+            ) from error
 
 
 def verify(files: Mapping[str, bytes], keys: Sequence[Key], scope: str) -> None:

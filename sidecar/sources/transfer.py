@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from sidecar.errors import SettingsError
-from sidecar.fetch import NotFetched
+from sidecar.fetch import NotFetched, reason
 
 if TYPE_CHECKING:
     import httpx
@@ -82,7 +82,7 @@ class Transfer:
         except (TimeoutError, httpx.TimeoutException):
             raise NotFetched(f"no whole answer within {time_s:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-            raise NotFetched(f"no answer ({type(error).__name__})") from None
+            raise NotFetched(f"no answer: {reason(error)}") from None
         raise NotFetched("the answer is one redirect after another")
 
     async def _once(

@@ -136,7 +136,7 @@ class Conversation(ABC):
     def _answer(self, line: bytes, message: Message) -> None:
         call = None if message.id is None else self._calls.get(message.id)
         if call is None or message.id is None:
-            journal.info("server_late_answer", server=self._remote.name)
+            journal.info("The server answered a call that nobody waits for any more.", server=self._remote.name)
         else:
             letter = Letter(self._restored(line, message, call), last=True)
             del self._calls[message.id]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog.testing
 
 from sidecar.core.query import Asker
 from sidecar.deciding import Deciding
@@ -118,7 +119,7 @@ async def test_bundle_too_old_decides_nothing(folder: Path, decide: Callable[...
     async with decide(bundle=file_bundle(folder)):
         (folder / "b.tar.gz").unlink()
     async with decide(bundle=file_bundle(folder, max_policy_age_s=0.001)) as deciding:
-        with pytest.raises(PolicyStale, match=r"at most 0\.001 s"):
+        with pytest.raises(PolicyStale, match=r"max_policy_age_s is 0\.001"):
             await outcome(deciding)
         assert deciding.generation == -1
         assert deciding.source().stale
@@ -189,3 +190,15 @@ async def test_opa_that_is_none_is_an_error(folder: Path, decide: Callable[..., 
     with pytest.raises(SettingsError, match=r"opa\.binary"):
         async with decide(opa={"binary": str(folder / "key.pem")}, policies=policies):
             pass
+
+
+async def test_opa_of_somebody_else_that_does_not_answer_is_told_at_the_start(
+    decide: Callable[..., Any], folder: Path
+) -> None:
+    with structlog.testing.capture_logs() as logged:
+        async with decide(opa={"url": f"unix://{folder}/none.sock", "revisions": {"p": "sha256:0"}}) as deciding:
+            with pytest.raises(DecisionError):
+                await deciding.decide(CALL)
+    assert ("warning", "OPA does not answer. Calls are denied until it does.") in {
+        (line["log_level"], line["event"]) for line in logged
+    }

@@ -1,14 +1,18 @@
 """Against real sockets."""
 
+import asyncio
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Thread
 
 import pytest
 
 from sidecar import fetch as module
-from sidecar.fetch import NotFetched, fetch
+from sidecar.fetch import NotFetched, fetch, reason
+from tests.certificates import Authority
 
 
 @contextmanager
@@ -92,3 +96,27 @@ async def test_fetch_broken_answer_is_told_without_its_text(answer: bytes) -> No
 async def test_fetch_without_a_server_is_told(url: str) -> None:
     with pytest.raises(NotFetched):
         await fetch(url)
+
+
+async def test_fetch_says_why_nobody_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    with pytest.raises(NotFetched, match=r"^no answer: connection refused$"):
+        await fetch(f"http://127.0.0.1:{port}/x")
+
+
+async def test_fetch_says_why_a_certificate_is_not_trusted(tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*Authority().pair().put(tmp_path))
+    async with await asyncio.start_server(_silent, "127.0.0.1", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(NotFetched, match=r"^no answer: unable to get local issuer certificate$"):
+            await fetch(f"https://127.0.0.1:{port}/x")
+
+
+async def _silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
+def test_reason_without_words_of_the_system_is_the_kind_of_error() -> None:
+    assert reason(ValueError("secret")) == "ValueError"

@@ -1,6 +1,7 @@
 import asyncio
 import getpass
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from sidecar.approvals.sqlite import SqliteApprovals
 from sidecar.database import open_database
 from sidecar.ports import Answered, ApprovalRequest
+from sidecar.statedir import Gateway, announced
 
 Regate = Callable[..., Any]
 
@@ -131,3 +133,13 @@ def test_answer_twice_unknown_and_too_late_are_refused(regate: Regate, tmp_path:
         done = regate("approvals", *arguments)
         assert (done.code, done.out) == (1, "")
         assert message in done.err
+
+
+def test_list_of_a_gateway_with_redis_is_refused_without_its_settings(regate: Regate, tmp_path: Path) -> None:
+    _open(tmp_path / "state", _request())
+    with announced(tmp_path / "state", Gateway("http://127.0.0.1:1", os.getpid(), shares=True)):
+        done = regate("approvals", "list")
+    assert done.code == 1
+    assert "keeps its approvals in a Redis" in done.err
+    assert "--config" in done.err
+    assert regate("approvals", "list").code == 0

@@ -132,3 +132,28 @@ def test_context_with_authorities_asks_for_a_client_certificate(tmp_path: Path, 
     authorities.write_bytes(authority.certificate)
     certificates = Certificates(*authority.pair().put(tmp_path), authorities, list[SidecarError]().append)
     assert certificates.context.verify_mode == ssl.CERT_REQUIRED
+
+
+def test_certificate_that_has_expired_is_told_once_at_the_start_and_once_when_it_happens(
+    tmp_path: Path, authority: Authority
+) -> None:
+    warned = list[SidecarError]()
+    cert, key = authority.pair("old", days=-1).put(tmp_path)
+    certificates = Certificates(cert, key, None, warned.append)
+    assert not certificates.renew()
+    (told,) = warned
+    assert str(told).startswith(f"tls: the certificate in {cert} expired at ")
+    authority.pair("new").put(tmp_path)
+    assert certificates.renew()
+    assert len(warned) == 1
+    certificates.expires_at = datetime.now(UTC)
+    assert not certificates.renew()
+    assert not certificates.renew()
+    assert len(warned) == 2
+
+
+def test_file_that_is_no_certificate_is_told_in_words(tmp_path: Path, authority: Authority) -> None:
+    cert, key = authority.pair().put(tmp_path)
+    cert.write_bytes(b"{}")
+    with pytest.raises(SettingsError, match="are no certificate with its key: not PEM, or damaged"):
+        Certificates(cert, key, None, list[SidecarError]().append)

@@ -216,7 +216,7 @@ async def test_policies_not_confirmed_for_too_long_are_no_longer_used(desk: Desk
     assert desk.follower.stale() == "", "an answer without news counts"
     desk.passed_s = 111
     assert desk.follower.stale() == (
-        "The policies are 61 s after they were last those of https://h/b; at most 60 s. https://h/b: no answer"
+        "https://h/b confirmed the policies 61 s ago; max_policy_age_s is 60. https://h/b: no answer"
     )
     desk.has = SEVEN
     await desk.follower.check_once()
@@ -227,7 +227,7 @@ async def test_bundle_that_is_refused_confirms_nothing(desk: Desk) -> None:
     desk.has = OLDER
     desk.passed_s = 61
     await desk.follower.check_once()
-    assert "61 s after" in desk.follower.stale()
+    assert "61 s ago" in desk.follower.stale()
 
 
 async def test_age_goes_on_over_a_restart(desk: Desk) -> None:
@@ -235,14 +235,14 @@ async def test_age_goes_on_over_a_restart(desk: Desk) -> None:
     desk.passed_s = 61
     await desk.restarted()
     await desk.follower.begin()
-    assert "61 s after" in desk.follower.stale()
+    assert "61 s ago" in desk.follower.stale()
 
 
 async def test_age_is_not_known_when_the_clock_was_set_back(desk: Desk) -> None:
     desk.has = NotFetched("no answer")
     desk.passed_s = -1
     await desk.restarted()
-    assert desk.follower.stale().startswith("The policies are not known to be those of")
+    assert desk.follower.stale().startswith("https://h/b confirmed the policies at a time that is not known;")
     assert desk.follower.state().age_s is None
 
 
