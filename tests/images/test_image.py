@@ -30,7 +30,8 @@ def made(regate_image: str) -> Iterator[Pod]:
 
 def inside(client: Any, *command: str, image: str = REGATE, **options: Any) -> str:
     """What a command in the image prints."""
-    out: bytes = client.containers.run(image, list(command), remove=True, network_mode="none", **STRICT, **options)
+    options = {"network_mode": "none", "tmpfs": {"/state": ""}, "remove": True, **STRICT, **options}
+    out: bytes = client.containers.run(image, list(command), **options)
     return out.decode()
 
 
@@ -97,8 +98,12 @@ def test_image_needs_no_shell(client: Any, made: Pod, tmp_path: Path, regate_ima
     finally:
         maker.remove(force=True, v=True)
     try:
-        with pytest.raises(docker.errors.APIError, match="no such file"):
-            client.containers.run(bare.id, ["-c", "true"], entrypoint=["/bin/sh"], network_mode="none", remove=True)
+        shell = client.containers.create(bare.id, ["-c", "true"], entrypoint=["/bin/sh"], network_mode="none")
+        try:
+            with pytest.raises(docker.errors.APIError, match="no such file"):
+                shell.start()
+        finally:
+            shell.remove(force=True, v=True)
         folder = write(tmp_path / "etc", settings(servers={"s": {"url": "http://127.0.0.1:9/mcp"}}, grants={}), FEW)
         volumes = {str(folder): {"bind": "/etc/regate", "mode": "ro"}}
         gateway = made.add(bare.id, volumes=volumes, tmpfs={"/tmp": ""}, **STRICT)

@@ -11,6 +11,8 @@ from sidecar.upstream import dockerd
 from sidecar.upstream.dockerd import LABEL, Daemon, Mount, Spec, is_somebody, require_package
 from sidecar.upstream.leases import Lease, known
 
+VOLUME = "regate-test-kept"
+
 pytestmark = [
     # The package leaves a socket that could not be connected to the garbage collector.
     pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
@@ -36,10 +38,12 @@ def made(daemon: Daemon, python_image: str) -> Iterator[Any]:
     yield make
     for container in containers:
         daemon.remove(container)
+    for volume in daemon._client.volumes.list(filters={"name": VOLUME}):
+        volume.remove()
 
 
 def test_container_is_as_closed_as_docker_can_make_it(made: Any, tmp_path: Path) -> None:
-    container = made("python3", env={"A": "b"}, mounts=[Mount(str(tmp_path), "/data"), Mount("kept", "/kept", True)])
+    container = made("python3", env={"A": "b"}, mounts=[Mount(str(tmp_path), "/data"), Mount(VOLUME, "/kept", True)])
     attrs, host = container.attrs, container.attrs["HostConfig"]
     assert host["ReadonlyRootfs"]
     assert host["AutoRemove"]
