@@ -199,7 +199,7 @@ class Exchange:
             await self._settlement.finish(turn, verdict, "unknown")
             raise
         if reply.events is not None and reply.status < 400:
-            return await self._relay.answer(replace(reply, events=self._watched(reply.events, call, turn, verdict)), to)
+            return await self._relayed_on(replace(reply, events=self._watched(reply.events, call, turn, verdict)), to)
         how = _how(reply, call)
         await self._settlement.finish(turn, verdict, how)
         if how == _ASKS and self._rounds is not None and call.modern and reply.body is not None:
@@ -274,7 +274,12 @@ class Exchange:
         except UpstreamError as error:
             self._warn(error)
             return failure(error, to.id_raw)
-        return await self._relay.answer(reply, to)
+        return await self._relayed_on(reply, to)
+
+    def _relayed_on(self, reply: Reply, to: Addressee) -> Awaitable[Reply]:
+        if reply.events is not None:
+            reply = replace(reply, events=self._settlement.heard(reply.events, to.caller.grant.id))
+        return self._relay.answer(reply, to)
 
 
 def _how(reply: Reply, call: ToolCall) -> str:

@@ -54,6 +54,8 @@ class Awaited:
         how = None
         if event.data:
             how = "unknown" if event.fault else ending(event.data, self._id)
+            if how is None and self._turn.flight is not None:
+                self._turn.flight.doubtful = True  # it has begun, so an error proves nothing any more
         if how is not None:
             await self.end(how, event.fault)
         return how

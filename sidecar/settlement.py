@@ -3,17 +3,20 @@
 Imports core, judgement, recorder, rounds and errors; no adapter. Source: mcp-gateway.md G32.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from time import perf_counter
 
+from sidecar.core.ending import asks
 from sidecar.core.inflight import InFlight
 from sidecar.errors import SidecarError, StoreError
 from sidecar.judgement import Judgement, Verdict
+from sidecar.ports import Event
 from sidecar.recorder import Recorder, UnderWay
 from sidecar.rounds import Rounds
 
 _NOT_RUN = frozenset({"unreachable", "http_error", "error"})
-_DOUBTFUL = "an error that may be due to the client's cancellation, or to another request of the same id"
+_DOUBTFUL = "an error of what had begun, or that may be due to the client's cancellation or to another of its requests"
 
 
 class Settlement:
@@ -36,6 +39,14 @@ class Settlement:
         self._in_flight = in_flight
         self._warn = warn
         self._took = took
+
+    async def heard(self, events: AsyncGenerator[Event, None], grant: str) -> AsyncGenerator[Event, None]:
+        """A stream as it is. Whatever runs while the server asks its client for something may fail for want of it."""
+        async with aclosing(events) as incoming:
+            async for event in incoming:
+                if asks(event.data):
+                    self._in_flight.doubt(grant)
+                yield event
 
     async def finish(self, turn: UnderWay, verdict: Verdict, how: str, cause: str = "") -> None:
         """Gives back what a call took that surely did not run, and writes its record."""

@@ -23,6 +23,17 @@ _decode = msgspec.json.Decoder(_Answer).decode
 _decode_result = msgspec.json.Decoder(_Result).decode
 
 
+def asks(data: bytes) -> bool:
+    """Whether this message is a request of the server's own, which its client may answer as it likes, or not at all."""
+    if b'"method"' not in data:
+        return False
+    try:
+        request = _decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return False
+    return request.method is not None and request.id is not None
+
+
 def ending(data: bytes, request_id: str | int) -> Ending | None:
     """What this message says of the call, or None when it is not the call's answer or cannot be read.
 

@@ -66,12 +66,16 @@ class InFlight:
             if not answered:
                 self._keep(key)
 
+    def doubt(self, grant: str) -> None:
+        """From now on, an error does not prove of any request of this grant on its way that it did not run."""
+        for flight in self._flights.get(grant, ()):
+            flight.doubtful = True
+
     @contextmanager
     def meddling(self, grant: str) -> Iterator[None]:
         """While this lasts, the server is told something that may end requests of this grant."""
         self._meddling[grant] += 1
-        for flight in self._flights.get(grant, ()):
-            flight.doubtful = True
+        self.doubt(grant)
         try:
             yield
         finally:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -177,3 +178,65 @@ def test_limit_and_calls_at_once_let_no_more_through(scene: Scene) -> None:
         thread.join()
     assert scene.rogue.reached() == ["limited"] * LIMIT
     scene.unharmed()
+
+
+ASKS = {"jsonrpc": "2.0", "id": "s1", "method": "roots/list"}
+SHOWS = {"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": 7, "progress": 1}}
+
+
+def event(message: Any) -> bytes:
+    return b"data: " + json.dumps(message).encode() + b"\n\n"
+
+
+@pytest.mark.parametrize("said", [ASKS, SHOWS], ids=["asks its client", "shows progress"])
+def test_limit_and_error_of_a_call_that_has_said_something_before_counts(scene: Scene, said: Any) -> None:
+    """It has begun to run. What it then waits for, its client may hold back until it fails."""
+    session = scene.session()
+    scene.rogue.answers["tools/call"] = lambda seen: _error(seen).replace(b"data: ", event(said) + b"data: ", 1)
+    for number in range(LIMIT + 1):
+        last = scene.post(call("limited", id=100 + number), mcp_session_id=session)
+    assert scene.rogue.reached() == ["limited"] * LIMIT
+    assert last.json()["result"]["isError"] is True
+
+
+class Asking(list[bytes]):
+    """A stream that asks its client for something each time a call runs; the call fails once its client has heard."""
+
+    def __init__(self, rogue: Rogue) -> None:
+        super().__init__()
+        self.ran = threading.Semaphore(0)
+        self.heard = threading.Semaphore(0)
+        rogue.answers |= {"GET": lambda _seen: self, "tools/call": self.run}
+
+    def run(self, seen: Seen) -> bytes:
+        self.ran.release()
+        assert self.heard.acquire(timeout=10)
+        return _error(seen)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield stream()
+        for _ in range(LIMIT):
+            assert self.ran.acquire(timeout=10)
+            yield event(ASKS)
+
+
+def test_limit_and_error_of_a_call_while_which_the_server_asks_elsewhere_counts(scene: Scene) -> None:
+    session = scene.session()
+    asking = Asking(scene.rogue)
+    headers = {**scene.headers, "mcp-session-id": session}
+
+    def hear() -> None:
+        with httpx.stream("GET", scene.running.url, headers=headers, timeout=20) as listening:
+            for line in listening.iter_lines():
+                if line.startswith("data: {"):
+                    asking.heard.release()
+
+    hearing = threading.Thread(target=hear)
+    hearing.start()
+    for number in range(LIMIT + 1):
+        if number == LIMIT:
+            hearing.join()
+            asking.heard.release()
+        last = scene.post(call("limited", id=100 + number), mcp_session_id=session)
+    assert scene.rogue.reached() == ["limited"] * LIMIT
+    assert last.json()["result"]["isError"] is True

@@ -269,7 +269,7 @@ async def test_call_that_may_have_run_is_kept(reply: Reply | Exception, result: 
     [
         ((PROGRESS, RESULT), ["record"], "result"),
         ((TOOL_ERROR,), ["record"], "tool_error"),
-        ((PROGRESS, ERROR), ["rollback", "record"], "error"),
+        ((PROGRESS, ERROR), ["record"], "unknown"),
         ((b"", PROGRESS), ["record"], "unknown"),
         ((), ["record"], "unknown"),
         ((ERROR, RESULT), ["rollback", "record"], "error"),

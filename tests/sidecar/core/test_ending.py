@@ -1,6 +1,6 @@
 import pytest
 
-from sidecar.core.ending import Ending, ending
+from sidecar.core.ending import Ending, asks, ending
 
 
 @pytest.mark.parametrize(
@@ -87,3 +87,19 @@ def test_ending_number_and_its_text_are_different_ids() -> None:
 
 def test_ending_nearby_large_ids_are_different() -> None:
     assert ending(b'{"id":9007199254740993,"error":{}}', 2**53) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "is_request"),
+    [
+        (b'{"jsonrpc":"2.0","id":"s1","method":"elicitation/create","params":{}}', True),
+        (b'{"jsonrpc":"2.0","id":1,"method":"ping"}', True),
+        (b'{"jsonrpc":"2.0","method":"notifications/progress"}', False),
+        (b'{"jsonrpc":"2.0","id":1,"result":{"method":"ping"}}', False),
+        (b'{"jsonrpc":"2.0","id":1,"result":{}}', False),
+        (b'{"id":1,"method":"ping"', False),
+        (b"", False),
+    ],
+)
+def test_asks_only_by_a_request(data: bytes, is_request: bool) -> None:
+    assert asks(data) is is_request
