@@ -4,7 +4,15 @@ import sys
 
 
 def main() -> int:
-    """Runs one command and returns its exit code. A plain `regate health` is answered without loading the others."""
+    """Runs one command and returns its exit code; 130 when Ctrl-C came before it began."""
+    try:
+        return _run()
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run() -> int:
+    """A plain `regate health` is answered without loading the other commands."""
     if sys.argv[1:2] == ["health"] and (code := _health(sys.argv[2:])) is not None:
         return code
     from sidecar.cli import main as cli

@@ -21,10 +21,10 @@ Examples:
 _SERVE_EXAMPLE = """\b
 Example:
   regate build policies/ -o /srv/bundles/policies.tar.gz --serial 7 --sign key.pem --alg ES256
-  regate bundles serve /srv/bundles --listen 127.0.0.1:8701
+  regate bundles serve /srv/bundles --listen 127.0.0.1:8702
 \b
 Then, in a gateway's settings:
-  bundle: {url: http://127.0.0.1:8701/policies.tar.gz, keys: [{file: public.pem, alg: ES256}]}
+  bundle: {url: http://127.0.0.1:8702/policies.tar.gz, keys: [{file: public.pem, alg: ES256}]}
 """
 _PUSH_EXAMPLE = """\b
 Example:
@@ -48,7 +48,7 @@ def serve(
     folder: Annotated[Path, typer.Argument(metavar="DIR", exists=True, file_okay=False, hidden=True)],
     listen: Annotated[
         str, typer.Option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 takes any free one.")
-    ] = "127.0.0.1:8701",
+    ] = "127.0.0.1:8702",
     token_file: Annotated[
         Path | None,
         typer.Option("--token-file", metavar="FILE", dir_okay=False, help="The token to ask for.  [default: none]"),

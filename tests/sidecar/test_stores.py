@@ -107,13 +107,15 @@ def test_grants_in_the_state_folder_of_one_of_several_are_refused(database: Data
     stores.require_shared_grants(settings(replicas="several"), database)
 
 
-async def test_user_of_the_how_to_has_every_right_that_is_needed(database: Database, redis_server: RedisServer) -> None:
-    text = (ROOT / "docs" / "how-to.md").read_text(encoding="utf-8")
+async def test_user_of_the_operations_page_has_every_right_that_is_needed(
+    database: Database, redis_server: RedisServer
+) -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     found = re.search(r"`ACL (SETUSER regate on) >… ([^`]+)`", text)
     assert found is not None
     rights = found[2].split()
-    assert redis_server.say("ACL", *found[1].split(), ">of-the-how-to", *rights) == "+OK\r\n"
-    place = {"url": redis_server.url, "username": "regate", "password": "of-the-how-to", "timeout_s": 20}
+    assert redis_server.say("ACL", *found[1].split(), ">of-the-page-too", *rights) == "+OK\r\n"
+    place = {"url": redis_server.url, "username": "regate", "password": "of-the-page-too", "timeout_s": 20}
     kept, warned = await opened(database, redis=place)
     held = await kept.counters.reserve([claim()])
     assert isinstance(held, Reservation)
