@@ -141,7 +141,7 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
                 rounds=rounds,
                 waiting=waiting,
                 took=tally.answered(name),
-                alone=settings.replicas == "one",
+                alone=lambda: settings.replicas == "one" and len(statedir.running(settings.state)) < 2,
             )
 
         async def examine() -> health.Health:

@@ -87,7 +87,7 @@ class Exchange:
         rounds: Rounds | None = None,
         waiting: Waiting | None = None,
         took: Callable[[float], None] = lambda _: None,
-        alone: bool = True,
+        alone: Callable[[], bool] = lambda: True,
     ) -> None:
         self._waiting = waiting
         self._notices = notices
@@ -100,8 +100,10 @@ class Exchange:
         self._refusals = Refusals(judgement, inventory, self._recorder, warn)
         self._clock = clock
         self._warn = warn
-        self._in_flight = InFlight(alone=alone)
-        self._settlement = Settlement(rounds or judgement, self._recorder, self._in_flight, warn=warn, took=took)
+        self._in_flight = InFlight()
+        self._settlement = Settlement(
+            rounds or judgement, self._recorder, self._in_flight, warn=warn, took=took, alone=alone
+        )
         self._late = Late(self._settlement)
 
     @property

@@ -22,6 +22,8 @@ _DOUBTFUL = "an error of what had begun, or that may be due to the client's canc
 class Settlement:
     """Ends the calls of one server. `took` is told how long the server took for each.
 
+    Unless the gateway is `alone`, a cancellation may come by another one, so no error proves anything.
+
     Units: `took`, in seconds.
     """
 
@@ -33,12 +35,14 @@ class Settlement:
         *,
         warn: Callable[[SidecarError], None],
         took: Callable[[float], None],
+        alone: Callable[[], bool] = lambda: True,
     ) -> None:
         self._judgement = judgement
         self._recorder = recorder
         self._in_flight = in_flight
         self._warn = warn
         self._took = took
+        self._alone = alone
 
     async def heard(self, events: AsyncGenerator[Event, None], grant: str) -> AsyncGenerator[Event, None]:
         """A stream as it is. Whatever runs while the server asks its client for something may fail for want of it."""
@@ -53,7 +57,7 @@ class Settlement:
         self._took((turn.left or perf_counter()) - turn.forwarded)
         assert turn.flight is not None
         self._in_flight.end(turn.flight, answered=how != "unknown")
-        if turn.flight.doubtful and how != "unreachable" and how in _NOT_RUN:
+        if how != "unreachable" and how in _NOT_RUN and (turn.flight.doubtful or not self._alone()):
             how, cause = "unknown", _DOUBTFUL
         if how in _NOT_RUN:
             try:

@@ -27,11 +27,10 @@ class InFlight:
     """The requests that one server works on.
 
     Outside a session no two requests share a wire, so there ids cannot be confused. Of ids whose answer never came,
-    the latest 10,000 are known. If not `alone`, a cancellation may come by another gateway: every error is doubtful.
+    the latest 10,000 are known.
     """
 
-    def __init__(self, *, alone: bool = True) -> None:
-        self._alone = alone
+    def __init__(self) -> None:
         self._flights: dict[str, set[Flight]] = {}
         self._by_key: dict[_Key, Flight] = {}
         self._unanswered: OrderedDict[_Key, None] = OrderedDict()
@@ -43,7 +42,7 @@ class InFlight:
     def begin(self, grant: str, session: str | None, request_id: str | int) -> Flight:
         """A request that is about to be forwarded."""
         key = None if session is None else (grant, session, hash(_as_read(request_id)))
-        doubtful = not self._alone or key in self._unanswered or grant in self._meddling
+        doubtful = key in self._unanswered or grant in self._meddling
         flight = Flight(grant, key, doubtful)
         if key is not None:
             twin = self._by_key.setdefault(key, flight)

@@ -3,12 +3,14 @@
 import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.bypass.conftest import Rogue, Scene, Seen, call, http, rpc, stream
+from examples import gateway
+from tests.bypass.conftest import POLICY, Rogue, Scene, Seen, call, http, rpc, stream
 
 LIMIT = 3
 
@@ -240,3 +242,31 @@ def test_limit_and_error_of_a_call_while_which_the_server_asks_elsewhere_counts(
         last = scene.post(call("limited", id=100 + number), mcp_session_id=session)
     assert scene.rogue.reached() == ["limited"] * LIMIT
     assert last.json()["result"]["isError"] is True
+
+
+def test_limit_and_call_stopped_by_another_gateway_on_the_same_state_counts(scene: Scene, tmp_path: Path) -> None:
+    """Sessions are those of the state's key, so a client may go to either."""
+    slow = Slow(scene.rogue)
+    policy = tmp_path / "policy.json"
+    policy.write_text(json.dumps(POLICY))
+    upstream = f"http://127.0.0.1:{scene.rogue.port}/mcp"
+    options = ["--upstream", upstream, "--name", "up", "--state", str(scene.running.state)]
+    with gateway.running(policy, options, tmp_path / "other") as running:
+        other = Scene(running, scene.rogue, tmp_path / "other" / "gateway.log", scene.client)
+        session = scene.session()
+        headers = {**scene.headers, "mcp-session-id": session}
+        for _ in range(LIMIT + 1):
+            slow.stopped.clear()
+            told: list[str] = []
+            calling = threading.Thread(
+                target=lambda told=told: told.append(_posted(scene, call("limited", id=7), headers))
+            )
+            calling.start()
+            if slow.started.acquire(timeout=3):
+                stop(other, session, "notifications/cancelled")
+            calling.join()
+        assert slow.ran == ["limited"] * LIMIT
+
+
+def _posted(scene: Scene, message: Any, headers: dict[str, str]) -> str:
+    return httpx.post(scene.running.url, json=message, headers=headers, timeout=20).text

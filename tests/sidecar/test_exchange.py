@@ -82,7 +82,7 @@ class Desk:
             self.audit,
             FakeClock(),
             warn=self.warned.append,
-            alone=alone,
+            alone=lambda: alone,
         )
 
     async def handle(self, raw: bytes, headers: dict[bytes, list[bytes]] | None = None) -> Reply:

@@ -74,10 +74,3 @@ def test_length_is_how_many_wait() -> None:
     assert len(flying) == 3
     flying.end(first, answered=False)
     assert len(flying) == 2
-
-
-def test_request_of_one_of_several_gateways_is_always_doubtful() -> None:
-    in_flight = InFlight(alone=False)
-    flight = in_flight.begin("g", "s", 1)
-    assert flight.doubtful
-    in_flight.end(flight, answered=True)
