@@ -61,7 +61,10 @@ class ServerState:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What readiness hangs on. `opa` holds the revisions that OPA says it has, or is None while it is silent."""
+    """What readiness hangs on. `opa` holds the revisions that OPA says it has, or is None while it is silent.
+
+    `silent` are servers beside the gateway that do not listen, a line for each, where that was asked.
+    """
 
     policies: Sequence[PolicyState]
     opa: Mapping[str, str] | None
@@ -69,6 +72,7 @@ class Health:
     audit_healthy: bool = True
     stopping: bool = False
     source: SourceState | None = None
+    silent: Sequence[str] = ()
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -94,6 +98,7 @@ class Health:
             yield f"the store cannot be written: {self.store_problem}"
         if not self.audit_healthy:
             yield "the audit log cannot be written"
+        yield from self.silent
 
     def document(self) -> dict[str, Any]:
         """The body of `/readyz`."""

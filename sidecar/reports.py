@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sidecar import __version__, health
+from sidecar import __version__, beside, health
 from sidecar.downstream.certificates import Certificates
 from sidecar.downstream.connection import Connection
 from sidecar.downstream.leaving import Leaving
@@ -44,6 +44,14 @@ def pages(settings: Settings, parts: Engine, front: Front, operator_token: str) 
         state = health.Health((), {}, stopping=True) if front.leaving.has_begun else await examined()
         return state.ready, state.document()
 
+    places = beside.loopback({name: one.url for name, one in settings.servers.items() if one.url is not None})
+
+    async def ready_servers() -> tuple[bool, Mapping[str, Any]]:
+        if front.leaving.has_begun:
+            return await ready()
+        state = replace(await examined(), silent=await beside.silent(places))
+        return state.ready, state.document()
+
     async def status() -> tuple[bool, Mapping[str, Any]]:
         state = await examined()
         servers = [
@@ -66,7 +74,7 @@ def pages(settings: Settings, parts: Engine, front: Front, operator_token: str) 
         return None if known is None else _policy(settings, parts, id_, *known)
 
     token = settings.metrics_token.read().encode("latin-1") if settings.metrics_token is not None else None
-    return Pages(ready, status, policy, operator_token.encode(), front.documents, metrics, token)
+    return Pages(ready, status, policy, operator_token.encode(), front.documents, metrics, token, ready_servers)
 
 
 def _about(settings: Settings, parts: Engine, front: Front) -> health.About:

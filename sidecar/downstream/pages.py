@@ -20,7 +20,9 @@ _TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """`/healthz` (the process answers), `/readyz` (calls can be served); for the operator `/status`, `/policies/<id>`.
+    """`/healthz` (the process answers), `/readyz` (calls can be served), `/readyz/servers` (by those beside it too).
+
+    For the operator there are `/status` and `/policies/<id>`.
 
     A document is (fine or not, its members); not fine is status 503. `policy` tells what is in force under an id.
     `documents` are for anybody, by their path, and for pages of any origin. `metrics` are for the operator and who has
@@ -34,6 +36,7 @@ class Pages:
     documents: Mapping[str, bytes] = field(default_factory=dict)
     metrics: Metrics | None = None
     metrics_token: bytes | None = None
+    ready_servers: Document | None = None
 
     async def answer(self, path: str, headers: RequestHeaders, *, is_private: bool = False) -> Whole:
         """The whole answer to one GET of a path that is no server's endpoint."""
@@ -46,8 +49,9 @@ class Pages:
         """The status and body for one GET of a path that is no server's endpoint."""
         if path == "/healthz":
             return 200, b'{"ok":true}'
-        if path == "/readyz":
-            fine, members = await self.ready()
+        ready = {"/readyz": self.ready, "/readyz/servers": self.ready_servers}.get(path)
+        if ready is not None:
+            fine, members = await ready()
             return (200 if fine else 503), _json(members)
         if path == "/status" and self._is_operator(headers):
             _, members = await self.status()

@@ -61,14 +61,11 @@ def of_container(container: Object) -> Iterator[str]:
 def of_probes(gateway: Object) -> Iterator[str]:
     """Readiness hangs on judging calls; liveness must not, or an outage becomes a restart loop.
 
-    Beside a server on 127.0.0.1, which no kubelet can ask, readiness asks it as well.
+    Beside a server on 127.0.0.1, which no kubelet can ask, readiness asks about it as well.
     """
-    beside = gateway.get("restartPolicy") == "Always"
-    if beside and not re.search(r"8000.*/readyz", gateway["readinessProbe"]["exec"]["command"][-1], re.DOTALL):
-        yield "readinessProbe does not ask server and gateway"
-    for name, path in (("startupProbe", "/startupz"), ("readinessProbe", "/readyz"), ("livenessProbe", "/livez")):
-        asked = gateway.get(name, {}).get("httpGet") == {"path": path, "port": "admin"}
-        if not asked and not (beside and name == "readinessProbe"):
+    ready = "/readyz/servers" if gateway.get("restartPolicy") == "Always" else "/readyz"
+    for name, path in (("startupProbe", "/startupz"), ("readinessProbe", ready), ("livenessProbe", "/livez")):
+        if gateway.get(name, {}).get("httpGet") != {"path": path, "port": "admin"}:
             yield f"{name} does not ask {path}"
 
 

@@ -1,18 +1,16 @@
-"""The scripts that run in pods, before a real gateway: that of `helm test`, and the readiness of a sidecar."""
+"""The script of `helm test`, before a real gateway."""
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
 from examples.gateway import Gateway, running
-from tests.deploy.objects import DEPLOY, ROOT, objects
+from tests.deploy.objects import DEPLOY, ROOT
 
 SCRIPT = DEPLOY / "helm" / "regate" / "files" / "calls.py"
 POLICY = '{"version": "1", "default": "deny", "tools": {"add": {}}}'
@@ -55,16 +53,3 @@ def test_call_that_goes_the_wrong_way_fails_the_test(gateway: Gateway, values: d
 def test_without_a_server_only_readiness_is_asked(gateway: Gateway) -> None:
     ran = _test(gateway, server="")
     assert (ran.returncode, ran.stdout.splitlines()[0]) == (0, "ready")
-
-
-@pytest.mark.parametrize(("server", "ready"), [("up", True), ("down", False)])
-def test_sidecar_is_ready_when_gateway_and_server_are(gateway: Gateway, server: str, ready: bool) -> None:
-    """Two addresses are stood in for: the gateway's own is the admin's, and that of a server that listens."""
-    manifest = objects((DEPLOY / "manifests" / "sidecar.yaml").read_text(encoding="utf-8"))
-    script = manifest.gateway["readinessProbe"]["exec"]["command"][-1]
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        nobody = closed.getsockname()[1]
-    port = urlsplit(gateway.url).port
-    script = script.replace("8701", str(port)).replace("8000", str(port if server == "up" else nobody))
-    ran = subprocess.run([sys.executable, "-I", "-S", "-c", script], capture_output=True, timeout=60)
-    assert (ran.returncode == 0) == ready

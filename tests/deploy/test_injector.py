@@ -122,8 +122,11 @@ def test_injected_sidecar_leads_past_nothing_and_probes_as_the_other_shapes_do()
     probes = {name: container[name]["httpGet"] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
     assert {name: probe["path"] for name, probe in probes.items()} == {
         "startupProbe": "/startupz",
-        "readinessProbe": "/readyz",
+        "readinessProbe": "/readyz/servers",
         "livenessProbe": "/livez",
+    }
+    assert container["lifecycle"] == {
+        "preStop": {"exec": {"command": ["python", "-I", "-S", "-c", "import os; os.kill(1, 15)"]}}
     }
     assert {mount["name"] for mount in container["volumeMounts"]} == {one["name"] for one in TEMPLATE.volumes}
 

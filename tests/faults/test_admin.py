@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import socket
 from pathlib import Path
 
 import httpx
@@ -92,3 +93,19 @@ def test_json_log_is_json_to_the_last_line_and_names_the_trace(tmp_path: Path, o
 
 
 PAGES = ("/livez", "/startupz", "/readyz")
+
+
+def test_readiness_of_servers_hangs_on_the_one_beside_the_gateway_and_plain_readiness_does_not(
+    tmp_path: Path, opa_path: Path
+) -> None:
+    upstream, admin = free_port(), f"127.0.0.1:{free_port()}"
+    servers = {"patient": {"url": f"http://127.0.0.1:{upstream}/mcp", "transport": "http"}}
+    with serving(tmp_path, opa_path, admin_listen=admin, servers=servers) as gateway:
+        answer = httpx.get(f"http://{admin}/readyz/servers")
+        assert answer.status_code == 503
+        assert answer.json()["reasons"] == [f"server patient does not listen at 127.0.0.1:{upstream}"]
+        assert httpx.get(f"http://{admin}/readyz").status_code == 200
+        with socket.create_server(("127.0.0.1", upstream)):
+            assert httpx.get(f"http://{admin}/readyz/servers").json() == {"ready": True, "reasons": []}
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(60) == 0

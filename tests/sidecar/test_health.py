@@ -45,6 +45,11 @@ def test_health_with_something_missing_tells_every_reason(
     assert health.document() == {"ready": False, "reasons": reasons}
 
 
+def test_health_with_a_server_that_does_not_listen_is_not_ready() -> None:
+    health = Health([POLICY], {"p": "sha256:1"}, silent=("server s does not listen",))
+    assert health.document() == {"ready": False, "reasons": ["server s does not listen"]}
+
+
 def test_health_with_a_bad_file_is_ready_while_the_last_good_policy_is_held() -> None:
     assert Health([PolicyState("p", "f", "sha256:1", "line 3 is wrong")], {"p": "sha256:1"}).ready
 

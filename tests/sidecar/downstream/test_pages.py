@@ -27,6 +27,17 @@ async def test_readyz_says_whether_calls_can_be_served(fine: bool, status: int) 
     assert await pages(fine=fine).page("/readyz", {}) == (status, json.dumps({"ready": fine}).encode())
 
 
+async def test_readyz_of_servers_is_another_answer_or_none() -> None:
+    async def silent() -> tuple[bool, Mapping[str, Any]]:
+        return False, {"reasons": ["server s does not listen"]}
+
+    plain = pages()
+    told = Pages(plain.ready, plain.status, plain.policy, b"operator", ready_servers=silent)
+    assert await told.page("/readyz/servers", {}) == (503, b'{"reasons": ["server s does not listen"]}')
+    assert (await told.page("/readyz", {}))[0] == 200
+    assert (await plain.page("/readyz/servers", {}))[0] == 404
+
+
 @pytest.mark.parametrize("fine", [True, False])
 async def test_status_answers_the_operator(fine: bool) -> None:
     status, body = await pages(fine=fine).page("/status", {b"authorization": [b"Bearer operator"]})

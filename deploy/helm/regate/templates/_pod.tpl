@@ -43,18 +43,7 @@ capabilities: {drop: [ALL]}
   readinessProbe:
     {{- if eq .Values.shape "sidecar" }}
     # The server listens on 127.0.0.1, where no kubelet can ask it. Until it does, calls would fail.
-    exec:
-      command:
-        - python
-        - -I
-        - -S
-        - -c
-        - |
-          import socket
-          socket.create_connection(("127.0.0.1", {{ int .Values.server.port }}), 2).close()
-          gateway = socket.create_connection(("127.0.0.1", {{ int .Values.adminPort }}), 2)
-          gateway.sendall(b"GET /readyz HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
-          assert b" 200 " in gateway.recv(64)
+    httpGet: {path: /readyz/servers, port: admin}
     {{- else }}
     httpGet: {path: /readyz, port: admin}
     {{- end }}
