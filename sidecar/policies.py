@@ -81,7 +81,8 @@ class Policies:
     def failed(self, error: Exception) -> None:
         """Notes why the policies as they are now are not in force."""
         self.problem = str(error)
-        _log.error("The policies as they are now are not in force; the last good ones are.", problem=self.problem)
+        held = "the last good ones are" if self.bundle.policies else "there are no others, and every call is denied"
+        _log.error(f"The policies as they are now are not in force; {held}.", problem=self.problem)
 
     def states(self) -> list[PolicyState]:
         """Each policy's revision, for the operator."""
@@ -161,6 +162,8 @@ class DeliveredPolicies(Policies):
         """Whether the bundle has the policy: what it means is not known here."""
         if policy is None:
             return "denied: the grant has no policy"
+        if not self.bundle.policies:
+            return "denied: there is no bundle yet"
         return "as the bundle says" if policy in self.bundle.policies else f"denied: the bundle has no policy {policy}"
 
     def approval_map(self, policy: str) -> tuple[str, ...]:  # noqa: ARG002 - it went into the bundle when it was made

@@ -116,7 +116,7 @@ async def _administered(settings: Settings) -> AsyncGenerator[tuple[Admin, str],
     try:
         listening = listener.bind(host, port)
     except OSError as error:
-        reason = (error.strerror or "failed").lower()
+        reason = os.strerror(error.errno).lower() if error.errno else "failed"
         raise SettingsError(f"admin_listen: cannot listen on {settings.admin_listen}: {reason}") from error
     with listening:
         url = _url(listening, "http")

@@ -83,7 +83,7 @@ def create(
     from sidecar.grants.sqlite import SqliteGrants
     from sidecar.ports import Grant
 
-    with state_store(_checked(config, state, server, policy), make=True) as database:
+    with state_store(_checked(config, state, server, policy, grant_id), make=True) as database:
         token = SqliteGrants(database).create(
             Grant(
                 *(grant_id, server, policy),
@@ -129,7 +129,7 @@ def revoke(
     say(f"{grant_id} revoked")
 
 
-def _checked(config: Path | None, state: Path | None, server: str, policy: str) -> Path:
+def _checked(config: Path | None, state: Path | None, server: str, policy: str, grant_id: str) -> Path:
     """The state directory, once the names are known to be those of the settings, if settings are given."""
     if config is None:
         return state_directory(state)
@@ -137,6 +137,8 @@ def _checked(config: Path | None, state: Path | None, server: str, policy: str) 
     for label, name, known in (("--server", server, settings.servers), ("--policy", policy, settings.policy_ids)):
         if known is not None and name not in known:
             refuse(f"{label}: {config} names no such one; it has {', '.join(known) or 'none'}")
+    if grant_id in settings.grants:
+        refuse(f"--id: {config} gives a grant of that id already")
     return settings.state
 
 

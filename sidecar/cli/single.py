@@ -178,7 +178,7 @@ class Single:
     def _server(self) -> dict[str, Any]:
         image = self.container.image
         if bool(self.command or image) == bool(self.upstream):
-            refuse("name the server: `-- COMMAND ...` at the end, --image IMAGE, or --upstream URL")
+            refuse("name one server: `-- COMMAND ...` at the end, --image IMAGE, or --upstream URL")
         if not image:
             self.container.refuse_alone()
         if self.upstream:

@@ -125,6 +125,16 @@ async def test_bundle_too_old_decides_nothing(folder: Path, decide: Callable[...
         assert deciding.source().stale
 
 
+async def test_first_bundle_that_is_refused_leaves_nothing_and_that_is_told(
+    folder: Path, decide: Callable[..., Any]
+) -> None:
+    with structlog.testing.capture_logs() as logged:
+        async with decide(bundle=file_bundle(folder)) as deciding:
+            assert deciding.policies.explain("p", "add") == "denied: there is no bundle yet"
+    told = [line["event"] for line in logged if line["log_level"] == "error"]
+    assert told == ["The policies as they are now are not in force; there are no others, and every call is denied."]
+
+
 async def test_policy_missing_in_the_bundle_is_told(folder: Path, decide: Callable[..., Any]) -> None:
     put(folder / "b.tar.gz", bundles.bundle({"other": bundles.ALLOWS}))
     async with decide(bundle=file_bundle(folder)) as deciding:

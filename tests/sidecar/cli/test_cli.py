@@ -106,11 +106,11 @@ def test_unknown_option_is_one_line_and_exit_2(command: str, capsys: pytest.Capt
         ("run --policy other", "regate run: Invalid value for '--policy': file 'other' is a directory"),
         (
             "run --policy policy.json",
-            "regate run: name the server: `-- COMMAND ...` at the end, --image IMAGE, or --upstream URL",
+            "regate run: name one server: `-- COMMAND ...` at the end, --image IMAGE, or --upstream URL",
         ),
         (
             "run --policy policy.json --upstream http://h -- x",
-            "regate run: name the server: `-- COMMAND ...` at the end, --image IMAGE, or --upstream URL",
+            "regate run: name one server: `-- COMMAND ...` at the end, --image IMAGE, or --upstream URL",
         ),
         ("run --policy policy.json --upstream ftp://h", "regate run: --upstream: must be an http:// or https:// URL"),
         (
@@ -178,7 +178,7 @@ def test_unknown_option_is_one_line_and_exit_2(command: str, capsys: pytest.Capt
         ("stdio -- x", "regate stdio: Missing option '--policy'"),
         (
             "stdio --policy policy.json",
-            "regate stdio: name the server: `-- COMMAND ...` at the end, --image IMAGE, or --upstream URL",
+            "regate stdio: name one server: `-- COMMAND ...` at the end, --image IMAGE, or --upstream URL",
         ),
         (
             "stdio --policy policy.json --listen x -- x",

@@ -53,6 +53,17 @@ def test_create_with_settings_uses_their_names_and_state(regate: Regate, tmp_pat
     assert _resolve(tmp_path / "own", done.out.strip()) is None
 
 
+def test_create_of_an_id_that_the_settings_give_is_refused(regate: Regate) -> None:
+    grants = "grants: {ci: {server: git, policy: p, token_env: T}}\n"
+    text = f"servers: {{git: {{command: [x]}}}}\npolicies: {{p: {{file: p.json}}}}\n{grants}"
+    Path("regate.yaml").write_text(text, encoding="utf-8")
+    create = ("grants", "create", "--config", "regate.yaml", "--server", "git", "--policy", "p", "--id")
+    done = regate(*create, "ci")
+    assert (done.code, done.out) == (2, "")
+    assert "--id: regate.yaml gives a grant of that id already" in done.err
+    assert regate(*create, "other").code == 0
+
+
 def test_list_shows_grants_and_revoked_ones(regate: Regate) -> None:
     for id_ in ("a", "b"):
         regate("grants", "create", "--server", "git", "--policy", "p", "--id", id_)
