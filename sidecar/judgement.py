@@ -140,7 +140,8 @@ class Judgement:
         decision = await self._decide(call, caller, None)
         asked = approval = person = ""
         if decision.outcome == "approval_required":
-            if not before.approval or (decision.rule != before.rule and decision.revision != before.revision):
+            same_rule = decision.rule == before.rule or decision.revision == before.revision
+            if not (before.approval and same_rule and _may_answer(before.person, caller.grant)):
                 verdict = await self._with_approval(call, caller, decision, now, counted=before.counted)
                 return replace(verdict, before=before)
             asked, approval, person = decision.rule, before.approval, before.person
@@ -157,7 +158,7 @@ class Judgement:
         bound = await bound_to(call, grant)
         answer = await self._approvals.find(bound, now)
         same_rule = answer is not None and (answer.rule == asked.rule or answer.revision == asked.revision)
-        if answer is not None and same_rule and answer.state != "pending":
+        if answer is not None and same_rule and answer.state != "pending" and _may_answer(answer.person, grant):
             decision = await self._decide(call, caller, answer.state == "approved")
             if decision.outcome != "allow":
                 return Verdict(decision, approval=answer.id, person=answer.person)
@@ -203,6 +204,11 @@ class Judgement:
             denied = Decision("deny", limit.rule, limit.message, decision.revision, [])
             return Verdict(denied, retry_at=retry_at(asked[taken.index]))
         return Verdict(decision, taken)
+
+
+def _may_answer(person: str, grant: Grant) -> bool:
+    """Whether an answer counts. A client's own user answers for a grant that lets users, as it is now."""
+    return person != "user" or grant.approval == "confirm"
 
 
 async def bound_to(call: ToolCall, grant: Grant) -> str:

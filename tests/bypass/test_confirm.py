@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.bypass.conftest import Scene
+from tests.bypass.conftest import Scene, Seen, http
 from tests.bypass.test_generated import check
 
 APPROVE = {"action": "accept", "content": {"decision": "approve"}}
@@ -288,3 +288,38 @@ def test_held_call_of_a_grant_that_was_revoked_meanwhile_is_never_made(scene: Sc
         assert told["result"]["isError"] is True
     assert scene.rogue.seen == []
     assert scene.audit()[-1]["outcome"] == "deny"
+
+
+def erring(seen: Seen) -> bytes:
+    error = {"code": -32603, "message": "not now"}
+    return http(json.dumps({"jsonrpc": "2.0", "id": seen.message["id"], "error": error}).encode())
+
+
+def test_approval_that_a_user_gave_is_none_for_a_grant_that_needs_an_operator(scene: Scene) -> None:
+    """It was given back, since the server did not run the call, and waits to be used."""
+    token = grant(scene, "confirm", "user-gave")
+    scene.rogue.answers["tools/call"] = erring
+    assert modern(scene, token, asked(scene, token, 1), answer=APPROVE).json()["error"]["message"] == "not now"
+    assert modern(scene, token).json()["error"]["message"] == "not now"
+    scene.rogue.seen.clear()
+    token = changed(scene, "later", "user-gave")
+    told = modern(scene, token).json()["result"]
+    assert "retry the same call once approved" in told["content"][0]["text"]
+    assert scene.rogue.seen == []
+    scene.running.regate("approvals", "approve", told["_meta"]["dev.regate/decision"]["approval"])
+    assert modern(scene, token).json()["error"]["message"] == "not now"
+
+
+def questioning(seen: Seen) -> bytes:
+    result = {"resultType": "input_required", "inputRequests": {"q": {"method": "roots/list"}}, "requestState": "s"}
+    return http(json.dumps({"jsonrpc": "2.0", "id": seen.message["id"], "result": result}).encode())
+
+
+def test_later_round_of_a_call_that_a_user_approved_needs_the_operator_that_its_grant_needs_now(scene: Scene) -> None:
+    token = grant(scene, "confirm", "user-round")
+    scene.rogue.answers["tools/call"] = questioning
+    state = modern(scene, token, asked(scene, token, 1), answer=APPROVE).json()["result"]["requestState"]
+    scene.rogue.seen.clear()
+    told = modern(scene, changed(scene, "later", "user-round"), state).json()["result"]
+    assert "retry the same call once approved" in told["content"][0]["text"]
+    assert scene.rogue.seen == []
