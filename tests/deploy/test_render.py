@@ -126,6 +126,7 @@ REFUSED = {
     'policyFiles={"careful.json": {"version": "1"}}': "policyFiles",
     'server.image=""': "the MCP server that stands beside the gateway",
     "runAsUser=0": "runAsUser",
+    'settings.policies={"other": {"file": "policies/other.json"}}': "policies/other.json is in no policyFiles",
 }
 
 

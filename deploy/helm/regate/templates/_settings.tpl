@@ -13,6 +13,16 @@
 {{- if not (or $given.grants $given.oauth) }}
 {{- fail "settings.grants: without a grant (or settings.oauth) nobody may call, and the gateway does not start" }}
 {{- end }}
+{{- $files := keys (.Values.policyFiles | default dict) -}}
+{{- range .Values.policyConfigMaps }}
+{{- $files = concat $files (.keys | default list) -}}
+{{- end }}
+{{- range $id, $policy := $given.policies }}
+{{- $file := $policy.file | default "" | toString }}
+{{- if and (hasPrefix "policies/" $file) (not (has (trimPrefix "policies/" $file) $files)) }}
+{{- fail (printf "settings.policies.%s: %s is in no policyFiles and no policyConfigMaps" $id $file) }}
+{{- end }}
+{{- end }}
 {{- if include "regate.several" . }}
 {{- if not (and $given.redis $given.session_key) }}
 {{- fail "settings.redis and settings.session_key: several replicas count together in Redis and know each other's sessions" }}
