@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ import structlog
 
 from sidecar.errors import DecisionError, DecisionOffShape, DecisionUndefined, OpaUnreachable, SettingsError
 from sidecar.http1 import Origin
+from sidecar.opa import leftovers
 from sidecar.opa.client import OpaClient
 from sidecar.opa.words import Words
 
@@ -85,15 +87,16 @@ def runtime_directory() -> Path:
     Raises: SettingsError (no folder can be made).
     """
     try:
-        directory = Path(tempfile.mkdtemp(prefix="regate-"))
+        directory = Path(tempfile.mkdtemp(prefix=leftovers.PREFIX))
         if len(os.fsencode(directory / _SOCKET)) > _SOCKET_PATH_BYTES:
             directory.rmdir()
-            directory = Path(tempfile.mkdtemp(prefix="regate-", dir="/tmp"))
+            directory = Path(tempfile.mkdtemp(prefix=leftovers.PREFIX, dir="/tmp"))
         (directory / BUNDLE).parent.mkdir(mode=0o700)
     except OSError as error:
         raise SettingsError(
             f"No temporary folder can be made: {error.strerror}.", hint="Set TMPDIR to a folder that can be written."
         ) from error
+    leftovers.remove(directory.parent, time.time())
     return directory
 
 
