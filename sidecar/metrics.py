@@ -125,10 +125,11 @@ def _standing(now: Gauges) -> Iterator[Metric]:
     in_force = GaugeMetricFamily(
         "regate_policy_in_force", "Whether OPA holds that revision, and the file is as it was.", labels=["policy"]
     )
+    used = health.source is None or not health.source.stale
     for policy in health.policies:
         held = (health.opa or {}).get(policy.id) == policy.revision is not None
         info.add_metric([policy.id], {"revision": policy.revision or ""})
-        in_force.add_metric([policy.id], float(held and not policy.problem))
+        in_force.add_metric([policy.id], float(used and held and not policy.problem))
     yield info
     yield in_force
     if health.source is not None:

@@ -70,13 +70,15 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"  tls     certificate until {tls['expires_at']}{_but(tls['problem'])}"
     for server in document["servers"]:
         yield f"  server  {server['name']} ({server['transport']}){_but(server['problem'])}"
+    bundle = document["bundle"]
+    used = bundle is None or bundle["in_force"]
     for policy in document["policies"]:
-        held = "in force" if policy["held"] == policy["revision"] and policy["held"] else "NOT in force"
+        held = "in force" if used and policy["held"] == policy["revision"] and policy["held"] else "NOT in force"
         revision = policy["revision"] or "-"
         yield f"  policy  {policy['id']} {revision} {held}, from {policy['file']}"
         if policy["problem"]:
             yield f"    its file as it is now is not in force: {policy['problem']}"
-    if (bundle := document["bundle"]) is not None:
+    if bundle is not None:
         yield from _bundle_lines(bundle)
     opa, store, calls = document["opa"], document["store"], document["calls"]
     answers = "answers" if opa["answers"] else "DOES NOT ANSWER"

@@ -128,7 +128,8 @@ def test_gauges_of_a_bundle_say_its_age() -> None:
     fresh = replace(HELD, source=SourceState("https://h/b", "r", age_s=12.5))
     found = samples(Tally(), replace(GAUGES, health=fresh))
     assert (found["regate_bundle_in_force"], found["regate_bundle_age_seconds"]) == (1, 12.5)
+    assert found["regate_policy_in_force{policy=p}"] == 1
     none = replace(HELD, source=SourceState("https://h/b", None, stale="There is none."))
     found = samples(Tally(), replace(GAUGES, health=none))
-    assert found["regate_bundle_in_force"] == 0
+    assert (found["regate_bundle_in_force"], found["regate_policy_in_force{policy=p}"]) == (0, 0)
     assert "regate_bundle_age_seconds" not in found

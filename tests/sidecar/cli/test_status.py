@@ -180,4 +180,8 @@ def test_status_of_a_gateway_without_any_bundle(regate: Regate, gateway: Callabl
         "in_force": False,
     }
     gateway(200, json.dumps(DOCUMENT | {"bundle": bundle}).encode())
-    assert "  bundle  - NOT in force, never confirmed, from https://h/b\n" in regate("status").out
+    told = regate("status").out
+    assert "  bundle  - NOT in force, never confirmed, from https://h/b\n" in told
+    policies = [line for line in told.splitlines() if line.startswith("  policy ")]
+    assert policies
+    assert all(" NOT in force" in line for line in policies)
