@@ -140,7 +140,11 @@ GUARDS = (
         " for entry in entries]",
     ),
     Guard(
-        "G26", "lists in streams", "sidecar/relay.py", "data = await self._guard(event.data, to)", "data = event.data"
+        "G26",
+        "lists in streams",
+        "sidecar/path/relay.py",
+        "data = await self._guard(event.data, to)",
+        "data = event.data",
     ),
     Guard(
         "G26",

@@ -19,16 +19,14 @@ sys.path.insert(0, str(ROOT))
 from pydantic import BaseModel  # noqa: E402
 
 from scripts import chart_docs  # noqa: E402
-from sidecar import (  # noqa: E402
-    cli,
-    settings,
-    settings_auth,
-    settings_container,
-    settings_file,
-    settings_serving,
-    settings_shared,
-    settings_sources,
-)
+from sidecar import cli  # noqa: E402
+from sidecar.settings import auth as settings_auth  # noqa: E402
+from sidecar.settings import container as settings_container  # noqa: E402
+from sidecar.settings import file as settings_file  # noqa: E402
+from sidecar.settings import model as settings  # noqa: E402
+from sidecar.settings import serving as settings_serving  # noqa: E402
+from sidecar.settings import shared as settings_shared  # noqa: E402
+from sidecar.settings import sources as settings_sources  # noqa: E402
 
 _WIDTH = 100
 _MADE = "<!-- Made by scripts/reference.py; change the code, then run that. -->"

@@ -19,7 +19,7 @@ from tests.eras.ledger import LEDGER
 ROOT = Path(__file__).resolve().parent.parent
 _COPIED = ("sidecar", "translator", "rego", "examples", "tests")
 _SHOWN = 4
-_NEAR = ("bypass/", "sidecar/core/", "sidecar/downstream/", "sidecar/upstream/", "sidecar/test_")
+_NEAR = ("bypass/", "sidecar/core/", "sidecar/downstream/", "sidecar/upstream/", "sidecar/path/", "sidecar/test_")
 """Where tests are quick and need no clients of others."""
 
 

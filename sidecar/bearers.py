@@ -13,7 +13,7 @@ from sidecar.errors import KeysUnavailable, SettingsError, SidecarError
 from sidecar.fetch import NotFetched, fetch
 from sidecar.grants.rules import Rule, Rules
 from sidecar.ports import Bearers
-from sidecar.settings_auth import OAuth
+from sidecar.settings.auth import OAuth
 
 if TYPE_CHECKING:
     from sidecar.grants.keys import Keys

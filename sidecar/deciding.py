@@ -24,8 +24,8 @@ from sidecar.opa.own import OwnOpa
 from sidecar.policies import DeliveredPolicies, FilePolicies, Pinned, Policies
 from sidecar.ports import DecisionPoint, Visible
 from sidecar.reload import PolicyReload
-from sidecar.settings import Settings
-from sidecar.settings_sources import Bundle, Opa
+from sidecar.settings.model import Settings
+from sidecar.settings.sources import Bundle, Opa
 from sidecar.sources.source import shown
 from sidecar.sources.transfer import trust
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from sidecar.settings_sources import Bundle
+from sidecar.settings.sources import Bundle
 from sidecar.sources.accepted import Trust
 from sidecar.sources.file import FileSource
 from sidecar.sources.following import BundleFollower, Hooks, Pace

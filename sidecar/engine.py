@@ -23,23 +23,23 @@ from sidecar.database import open_database
 from sidecar.deciding import Deciding
 from sidecar.downstream.turns import InTurn
 from sidecar.errors import DecisionError, SidecarError, StoreError, UpstreamError
-from sidecar.exchange import Exchange
 from sidecar.grants.given import GivenGrants
 from sidecar.grants.sqlite import SqliteGrants
-from sidecar.judgement import Judgement
-from sidecar.notices import Notices
+from sidecar.path.exchange import Exchange
+from sidecar.path.judgement import Judgement
+from sidecar.path.notices import Notices
+from sidecar.path.relay import Relay
+from sidecar.path.rounds import Rounds
+from sidecar.path.visibility import Visibility
+from sidecar.path.waiting import Waiting
 from sidecar.policies import Policies
 from sidecar.ports import AuditLog, Grant, Upstream
-from sidecar.relay import Relay
-from sidecar.rounds import Rounds
-from sidecar.settings import Server, Settings
-from sidecar.settings_grants import TokenGrant
-from sidecar.settings_shared import key
+from sidecar.settings.grants import TokenGrant
+from sidecar.settings.model import Server, Settings
+from sidecar.settings.shared import key
 from sidecar.tally import TalliedAudit, Tally
 from sidecar.upstream.spokesman import Spokesman
 from sidecar.upstreams import conversations, made_upstream
-from sidecar.visibility import Visibility
-from sidecar.waiting import Waiting
 
 if TYPE_CHECKING:
     from sidecar.health import Health

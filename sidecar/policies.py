@@ -14,8 +14,8 @@ import structlog
 import translator
 from sidecar import policyfolder
 from sidecar.health import PolicyState
-from sidecar.settings import Settings
-from sidecar.settings_sources import DEFAULT_APPROVAL_MAP
+from sidecar.settings.model import Settings
+from sidecar.settings.sources import DEFAULT_APPROVAL_MAP
 
 _log = structlog.get_logger("sidecar")
 

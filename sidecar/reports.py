@@ -15,7 +15,7 @@ from sidecar.downstream.connection import Connection
 from sidecar.downstream.leaving import Leaving
 from sidecar.downstream.pages import Pages
 from sidecar.engine import Engine
-from sidecar.settings import Settings
+from sidecar.settings.model import Settings
 
 _SILENT = "it did not list its tools when the gateway started"
 

@@ -11,8 +11,8 @@ from sidecar.database import Database
 from sidecar.errors import SettingsError, SidecarError, StoreError, StoreUnfit
 from sidecar.grants.sqlite import issued
 from sidecar.ports import Answers, Approvals, Counters, States
-from sidecar.settings import Settings
-from sidecar.settings_shared import Redis
+from sidecar.settings.model import Settings
+from sidecar.settings.shared import Redis
 from sidecar.states.sqlite import SqliteStates
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from functools import partial
 
 from sidecar.errors import SidecarError
 from sidecar.ports import Headers, Upstream
-from sidecar.settings import Server, Settings
-from sidecar.settings_auth import Credentials
+from sidecar.settings.auth import Credentials
+from sidecar.settings.model import Server, Settings
 from sidecar.upstream import tokens
 from sidecar.upstream.container import Image
 from sidecar.upstream.credentials import Credential, Credentialed

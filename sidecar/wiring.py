@@ -23,11 +23,11 @@ from sidecar.downstream.leaving import Leaving
 from sidecar.downstream.sessions import Sessions
 from sidecar.engine import Engine, SystemClock, engine, session_key, warn
 from sidecar.errors import SettingsError
-from sidecar.exchange import Exchange
-from sidecar.judgement import Caller
+from sidecar.path.exchange import Exchange
+from sidecar.path.judgement import Caller
 from sidecar.ports import Bearers, Grant, Reply
-from sidecar.settings import Settings
-from sidecar.settings_values import host_and_port
+from sidecar.settings.model import Settings
+from sidecar.settings.values import host_and_port
 
 _GRACE_S = 3
 _NEW_OBJECTS = 10_000

@@ -11,8 +11,8 @@ import pydantic
 import pytest
 import typer.main
 
-from sidecar import settings
 from sidecar.cli import application
+from sidecar.settings import model as settings
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ("sidecar", "translator", "rego")
@@ -20,64 +20,34 @@ MODULES = sorted(path.relative_to(ROOT) for folder in SOURCE for path in (ROOT /
 DOCUMENTS = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").rglob("*.md")))
 
 ADAPTER = {"errors", "core", "ports", "database", "redis", "http1", "fetch"}
-THE_PATH = {
-    "judgement",
-    "recorder",
-    "rounds",
-    "refusals",
-    "waiting",
-    "settlement",
-    "late",
-    "visibility",
-    "relay",
-    "notices",
-    "exchange",
-}
 ROOMS: Mapping[str, set[str]] = {
     "errors": set(),
     "core": {"errors"},
     "ports": {"core"},
     "http1": {"errors"},
-    **{room: {"errors", "core", "ports", *THE_PATH} for room in THE_PATH},
-    "downstream": {"errors", "core", "ports", *THE_PATH},
+    "path": {"errors", "core", "ports"},
+    "downstream": {"errors", "core", "ports", "path"},
     **{room: ADAPTER for room in ("opa", "counters", "approvals", "grants", "audit", "upstream")},
     "database": {"errors", "faults", "presence", "schema", "writeahead"},
     "writeahead": {"errors", "presence", "schema"},
     "schema": {"errors", "faults"},
-    "settings_values": {"errors"},
-    "settings_auth": {"errors", "settings_values"},
-    "settings_grants": {"errors", "settings_values"},
-    "settings_serving": {"settings_values"},
-    "settings_container": {"settings_values"},
-    "settings_shared": {"errors", "settings_values", "settings_conflicts"},
-    "settings_sources": {"settings_values"},
-    "settings": {
-        *("errors", "settings_values", "settings_auth", "settings_serving", "settings_container", "settings_shared"),
-        *("settings_sources", "settings_grants"),
-    },
-    "settings_conflicts": set(),
-    "settings_file": {
-        *("errors", "settings", "settings_auth", "settings_serving", "settings_shared", "settings_sources"),
-        *("settings_conflicts", "settings_grants"),
-        "yamltree",
-    },
-    "settings_schema": {"settings"},
+    "settings": {"errors", "yamltree"},
     "fetch": {"errors"},
     "checkup": {"statedir"},
     "tally": {"core", "ports"},
     "metrics": {"health", "tally"},
     "redis": {"errors"},
-    "stores": {*ADAPTER, "approvals", "counters", "grants", "states", "settings", "settings_shared"},
-    "upstreams": {"settings", "settings_auth", "errors", "ports", "upstream"},
-    "bearers": {"settings_auth", "errors", "ports", "fetch", "grants", "downstream"},
+    "stores": {*ADAPTER, "approvals", "counters", "grants", "states", "settings"},
+    "upstreams": {"settings", "errors", "ports", "upstream"},
+    "bearers": {"settings", "errors", "ports", "fetch", "grants", "downstream"},
     "policyfolder": {"errors"},
-    "policies": {"settings", "settings_sources", "health", "errors", "policyfolder", "translator"},
-    "delivery": {"settings_sources", "sources"},
+    "policies": {"settings", "health", "errors", "policyfolder", "translator"},
+    "delivery": {"settings", "sources"},
     "shelf": {"sources"},
     "sources": {*ADAPTER, "health", "signing", "statedir", "translator"},
     "reload": {"errors", "translator"},
     "injector": {"errors", "downstream", "statedir"},
-    "proving": {"errors", "core", "ports", "database", "http1", "opa", "counters", "judgement", "translator"},
+    "proving": {"errors", "core", "ports", "database", "http1", "opa", "counters", "path", "translator"},
 }
 """What each room of `sidecar` may import besides itself; one that is not named here, what an adapter may."""
 EVERYTHING = {"deciding", "engine", "reports", "wiring", "cli", "__main__"}

@@ -110,7 +110,7 @@ def refuse(
 def _approvals(config: Path | None, state: Path | None) -> "Iterator[SqliteApprovals | RedisApprovals]":
     """Where the gateway keeps its approvals. Raises: SettingsError, StoreError."""
     from sidecar.approvals.sqlite import SqliteApprovals
-    from sidecar.settings_file import Override, load
+    from sidecar.settings.file import Override, load
 
     folder = state_directory(state) if config is None or state is not None else None
     if config is not None:

@@ -59,7 +59,7 @@ def serve(
     DIR/NAME.tar.gz is at /NAME.tar.gz, with an ETag. A client that says `Prefer: wait=60` is answered when the file
     changes. Replace a file by renaming another over it.
     """
-    from sidecar.settings_values import is_loopback
+    from sidecar.settings.values import is_loopback
     from sidecar.shelf import BundleServer, Shelf
 
     host, port = listen_address(listen)
@@ -138,6 +138,6 @@ def push(
 
 
 def _token(path: Path) -> str:
-    from sidecar.settings_values import Secret
+    from sidecar.settings.values import Secret
 
     return Secret(file=path).read()

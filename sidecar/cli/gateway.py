@@ -19,7 +19,7 @@ from sidecar.errors import SettingsError, SidecarError
 
 if TYPE_CHECKING:
     from sidecar.downstream.leaving import Leaving
-    from sidecar.settings import Settings
+    from sidecar.settings.model import Settings
     from sidecar.wiring import Ready
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -22,7 +22,7 @@ from sidecar.cli.terminal import StateOption, note, refuse, say, state_directory
 from sidecar.errors import SidecarError
 
 if TYPE_CHECKING:
-    from sidecar.settings import Settings
+    from sidecar.settings.model import Settings
 
 EXAMPLE = """\b
 Example:
@@ -147,6 +147,6 @@ def _folder(config: Path | None, state: Path | None) -> Path:
 
 
 def _settings(config: Path, state: Path | None) -> "Settings":
-    from sidecar.settings_file import Override, load
+    from sidecar.settings.file import Override, load
 
     return load(config, [Override("state", str(state), "--state")] if state is not None else [])

@@ -26,7 +26,7 @@ def schema(
     config: Annotated[bool, typer.Option("--config", help="The schema of regate.yaml instead of policy.json.")] = False,
 ) -> None:
     """Print the JSON Schema of policy.json."""
-    from sidecar import settings_schema
+    from sidecar.settings import schema as settings_schema
     from translator import schema as policy_schema
 
     say(json.dumps(settings_schema.schema() if config else policy_schema.schema(), indent=2, ensure_ascii=False))

@@ -13,8 +13,8 @@ from sidecar.cli.stores import state_store
 from sidecar.cli.terminal import StateOption, note, printable, refuse, say
 
 if TYPE_CHECKING:
-    from sidecar.settings import Settings
-    from sidecar.settings_file import Override
+    from sidecar.settings.file import Override
+    from sidecar.settings.model import Settings
     from sidecar.wiring import Ready
 
 ListenOption = Annotated[
@@ -118,7 +118,7 @@ def serve(
     Each server is at /mcp/NAME. A client needs a token, which is good for one server under one policy.
     """
     from sidecar.cli.gateway import serve_http
-    from sidecar.settings_file import load
+    from sidecar.settings.file import load
 
     settings = load(config, [*_overrides(listen, state, ready_file, no_auth), *_more(tls_cert, tls_key, admin_listen)])
     _require_a_grant(settings)
@@ -146,7 +146,7 @@ def _require_a_grant(settings: "Settings") -> None:
 
 def listen_address(text: str) -> tuple[str, int]:
     """The host and port of HOST:PORT. Raises: Usage."""
-    from sidecar.settings_values import host_and_port
+    from sidecar.settings.values import host_and_port
 
     try:
         return host_and_port(text)
@@ -155,7 +155,7 @@ def listen_address(text: str) -> tuple[str, int]:
 
 
 def _overrides(listen: str | None, state: Path | None, ready_file: Path | None, no_auth: bool) -> "Iterator[Override]":
-    from sidecar.settings_file import Override
+    from sidecar.settings.file import Override
 
     if listen is not None:
         host, port = listen_address(listen)
@@ -169,7 +169,7 @@ def _overrides(listen: str | None, state: Path | None, ready_file: Path | None, 
 
 
 def _more(cert: Path | None, key: Path | None, admin_listen: str | None) -> "Iterator[Override]":
-    from sidecar.settings_file import Override
+    from sidecar.settings.file import Override
 
     if admin_listen is not None:
         yield Override("admin_listen", admin_listen, "--admin-listen")

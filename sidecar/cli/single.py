@@ -15,8 +15,8 @@ from sidecar.cli.images import ImageFlags
 from sidecar.cli.terminal import refuse
 
 if TYPE_CHECKING:
-    from sidecar.settings import Settings
-    from sidecar.settings_file import Override
+    from sidecar.settings.file import Override
+    from sidecar.settings.model import Settings
 
 _LAUNCHERS = frozenset(
     [
@@ -108,7 +108,7 @@ class Single:
     def settings(self, kind: str, overrides: Sequence["Override"] = ()) -> "Settings":
         """The settings of this gateway; its one grant is `<kind>-<server>`. Raises: Usage."""
         from sidecar import statedir
-        from sidecar.settings_file import Override, SettingsRejected, build
+        from sidecar.settings.file import Override, SettingsRejected, build
 
         server = self.server
         tree = {

@@ -24,7 +24,7 @@ def stdio(single: Single) -> None:
     --upstream. Nothing but MCP messages goes to stdout.
     """
     from sidecar.cli.gateway import serve_stdio
-    from sidecar.settings_file import Override
+    from sidecar.settings.file import Override
 
     settings = single.settings(
         "stdio", [Override("auth", False, "stdio"), Override("listen_host", "localhost", "stdio")]

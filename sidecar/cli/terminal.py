@@ -40,8 +40,8 @@ def refuse(message: str) -> NoReturn:
 
 def state_directory(given: Path | None) -> Path:
     """The state directory a command works on."""
-    from sidecar.settings import default_state
-    from sidecar.settings_values import expanded
+    from sidecar.settings.model import default_state
+    from sidecar.settings.values import expanded
 
     if given is None:
         return default_state()

@@ -21,8 +21,8 @@ from sidecar.downstream.request import Answering, Head, Whole, Writer
 from sidecar.downstream.resource import ProtectedResources
 from sidecar.downstream.sessions import Sessions
 from sidecar.errors import GrantError, KeysAwaited, SidecarError, StoreError
-from sidecar.exchange import Exchange
-from sidecar.judgement import Caller
+from sidecar.path.exchange import Exchange
+from sidecar.path.judgement import Caller
 from sidecar.ports import AuditLog, Clock, Event, Grant, Headers, Reply
 
 _SESSION = b"mcp-session-id"

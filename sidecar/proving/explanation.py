@@ -19,8 +19,8 @@ from sidecar.core.query import Asker
 from sidecar.counters.sqlite import SqliteCounters
 from sidecar.database import open_database
 from sidecar.errors import CannotDecide
-from sidecar.judgement import Caller, Judgement, Verdict
 from sidecar.opa.client import OpaClient
+from sidecar.path.judgement import Caller, Judgement, Verdict
 from sidecar.ports import Answered, ApprovalRequest, Grant
 from sidecar.proving import nearest, probes
 from sidecar.proving.call import Call

@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import islice
 
 from sidecar.core.limits import subtract
-from sidecar.judgement import Verdict
+from sidecar.path.judgement import Verdict
 from sidecar.proving import changes
 from sidecar.proving.changes import Change
 from sidecar.proving.tree import Tree, read, written

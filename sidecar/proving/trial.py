@@ -21,8 +21,8 @@ from sidecar.core.query import Asker
 from sidecar.counters.sqlite import SqliteCounters
 from sidecar.database import open_database
 from sidecar.errors import CannotDecide, SidecarError
-from sidecar.judgement import Caller, Judgement
 from sidecar.opa.client import OpaClient
+from sidecar.path.judgement import Caller, Judgement
 from sidecar.ports import Answered, ApprovalRequest, Grant, Visible
 from sidecar.proving.cases import Call, Case, Expected, moment
 from sidecar.proving.oracle import judging, located

@@ -16,11 +16,11 @@ from sidecar.core.decision import Decision
 from sidecar.core.inventory import Inventory
 from sidecar.core.query import Asker
 from sidecar.errors import SidecarError
-from sidecar.exchange import Exchange
-from sidecar.judgement import Caller, Judgement
+from sidecar.path.exchange import Exchange
+from sidecar.path.judgement import Caller, Judgement
+from sidecar.path.relay import Relay
+from sidecar.path.visibility import Visibility
 from sidecar.ports import Grant, Outgoing, Reply
-from sidecar.relay import Relay
-from sidecar.visibility import Visibility
 from tests.bypass import readers
 from tests.bypass.conftest import Scene, listing
 from tests.bypass.mutants import Mutants

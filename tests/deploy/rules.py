@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import translator
-from sidecar import settings_file
-from sidecar.settings import Settings
+from sidecar.settings import file as settings_file
+from sidecar.settings.model import Settings
 from tests.deploy.objects import Object, Objects, containers
 
 _SUFFIX = {"": 1, "m": Decimal("0.001"), "Ki": 1024, "Mi": 1024**2, "Gi": 1024**3}

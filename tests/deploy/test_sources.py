@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import translator
-from sidecar import settings_file
+from sidecar.settings import file as settings_file
 from tests.deploy.objects import DEPLOY
 
 CHART = DEPLOY / "helm" / "regate"

@@ -203,9 +203,9 @@ LEDGER: dict[str, Requirement] = {
     "G17": Requirement(
         "own",
         "What is no tool call or list passes byte for byte; without a policy, only what is harmless.",
-        _in("sidecar/test_relay", "body_passes_as_it_came", "events_pass_as_they_came_and_in_order")
+        _in("sidecar/path/test_relay", "body_passes_as_it_came", "events_pass_as_they_came_and_in_order")
         + _in(
-            "sidecar/test_exchange",
+            "sidecar/path/test_exchange",
             "message_that_is_no_tool_call_passes_untouched_without_a_record",
             "no_policy_other_method_is_an_error_and_recorded",
             "no_policy_list_is_empty",
@@ -232,7 +232,7 @@ LEDGER: dict[str, Requirement] = {
         _in("bypass/test_upstream", "refusal_of_the_server_passes_as_it_is")
         + _PAIRS
         + _in("sidecar/upstream/test_http", "status_and_body_pass_as_they_are")
-        + _in("sidecar/test_relay", "body_passes_as_it_came")
+        + _in("sidecar/path/test_relay", "body_passes_as_it_came")
         + _in("sidecar/downstream/test_http", "call_goes_through_and_back"),
     ),
     "G20": Requirement(
@@ -265,7 +265,7 @@ LEDGER: dict[str, Requirement] = {
         + _PAIRS
         + _RESUMED
         + _in("eras/test_resumption", "answer_broken_off_is_taken_up_again_and_nothing_comes_twice")
-        + _in("sidecar/test_relay", "events_pass_as_they_came_and_in_order")
+        + _in("sidecar/path/test_relay", "events_pass_as_they_came_and_in_order")
         + _in("sidecar/upstream/test_http", "events_come_as_they_arrive_and_leaving_closes_the_connection")
         + _in("sidecar/upstream/test_resumption", "stream_begins_with_an_event_of_no_data_and_numbers_the_others")
         + _in("sidecar/downstream/test_http", "get_relays_the_servers_stream_filtered"),
@@ -281,7 +281,7 @@ LEDGER: dict[str, Requirement] = {
             "stream_is_taken_up_behind_the_event_that_is_named_as_often_as_it_is_asked_for",
         )
         + _in(
-            "sidecar/test_late",
+            "sidecar/path/test_late",
             "answer_on_the_stream_that_goes_on_settles_the_call",
             "answer_on_any_other_stream_settles_nothing",
         )
@@ -297,7 +297,7 @@ LEDGER: dict[str, Requirement] = {
         "A client that cancels or hangs up ends its request at the server, in the way of its era.",
         _PAIRS
         + _in("sidecar/downstream/test_http", "client_that_hangs_up_cancels_the_call_at_the_upstream")
-        + _in("sidecar/test_waiting", "call_that_its_session_cancels_is_let_go_and_told_nothing")
+        + _in("sidecar/path/test_waiting", "call_that_its_session_cancels_is_let_go_and_told_nothing")
         + _in("sidecar/downstream/test_stdio", "serve_cancelled_after_it_was_forwarded_gets_no_answer")
         + _in("sidecar/upstream/test_shared", "modern_hang_up_cancels_the_request_at_the_server")
         + _in("sidecar/upstream/test_resumption", "client_that_does_not_come_back_is_given_up_and_the_server_told"),
@@ -307,7 +307,7 @@ LEDGER: dict[str, Requirement] = {
         "A body without an end is relayed as it comes.",
         _in("bypass/test_upstream", "answer_without_end_is_given_up_with_its_client")
         + _PAIRS
-        + _in("sidecar/test_relay", "endless_body_line_is_passed_on_at_once")
+        + _in("sidecar/path/test_relay", "endless_body_line_is_passed_on_at_once")
         + _in("sidecar/upstream/test_http", "endless_body_of_a_listen_request_comes_as_it_arrives"),
     ),
     "G26": Requirement(
@@ -333,8 +333,8 @@ LEDGER: dict[str, Requirement] = {
             "list_on_another_way_is_filtered",
         )
         + _in("sidecar/core/test_listing", "filtered_drops_hidden_tools_and_nothing_else")
-        + _in("sidecar/test_relay", "event_with_tools_keeps_all_but_its_data")
-        + _in("sidecar/test_visibility", "list_loses_its_hidden_tools_and_teaches_all"),
+        + _in("sidecar/path/test_relay", "event_with_tools_keeps_all_but_its_data")
+        + _in("sidecar/path/test_visibility", "list_loses_its_hidden_tools_and_teaches_all"),
     ),
     "G27": Requirement(
         "26 caching",
@@ -345,13 +345,13 @@ LEDGER: dict[str, Requirement] = {
             "filtered_modern_hints_are_private_and_capped",
             "filtered_modern_list_without_hints_gets_them",
         )
-        + _in("sidecar/test_visibility", "list_modern_is_made_private_also_from_memory"),
+        + _in("sidecar/path/test_visibility", "list_modern_is_made_private_also_from_memory"),
     ),
     "G28": Requirement(
         "26 tools, List Changed Notification",
         "A reload that changes what a grant sees is told on its open streams.",
         _in(
-            "sidecar/test_notices",
+            "sidecar/path/test_notices",
             "listener_is_told_once_for_each_change_and_without_an_event_id",
             "subscriber_is_told_once_the_server_has_acknowledged_its_subscription",
             "subscriber_to_other_things_is_not_told",
@@ -373,13 +373,13 @@ LEDGER: dict[str, Requirement] = {
             "result_legacy_is_a_tool_error_with_the_policy_text",
             "result_modern_is_complete",
         )
-        + _in("sidecar/test_exchange", "call_denied_is_answered_and_not_forwarded"),
+        + _in("sidecar/path/test_exchange", "call_denied_is_answered_and_not_forwarded"),
     ),
     "G30": Requirement(
         "25 tasks",
         "A denied call that asked for a task gets an error.",
         _in("bypass/test_generated", "denial_of_a_task_is_a_valid_error")
-        + _in("sidecar/test_exchange", "denial_of_a_task_is_an_error")
+        + _in("sidecar/path/test_exchange", "denial_of_a_task_is_an_error")
         + _in("sidecar/core/test_messages", "classify_task_exists_only_in_the_legacy_era"),
     ),
     "G31": Requirement(
@@ -394,16 +394,16 @@ LEDGER: dict[str, Requirement] = {
             "audit_tells_the_truth_and_seen_tools_are_told_why",
         )
         + _in("sidecar/core/test_unseen", "denial_of_what_no_list_of_the_grant_holds_is_unseen")
-        + _in("sidecar/test_refusals", "denied_call_of_a_hidden_tool_is_told_as_the_grant_says")
+        + _in("sidecar/path/test_refusals", "denied_call_of_a_hidden_tool_is_told_as_the_grant_says")
         + _in("bypass/test_generated", "denial_is_a_valid_result_in_both_eras")
         + _in("bypass/test_messages", "call_against_the_policy_is_denied")
         + _in(
-            "sidecar/test_exchange",
+            "sidecar/path/test_exchange",
             "call_opa_fails_is_denied_as_unavailable_with_the_cause_in_the_record_only",
             "list_that_opa_cannot_judge_is_withheld",
         )
-        + _in("sidecar/test_judgement", "judge_opa_fails_is_unavailable_with_the_cause")
-        + _in("sidecar/test_relay", "body_that_opa_cannot_judge_is_withheld"),
+        + _in("sidecar/path/test_judgement", "judge_opa_fails_is_unavailable_with_the_cause")
+        + _in("sidecar/path/test_relay", "body_that_opa_cannot_judge_is_withheld"),
     ),
     "G32": Requirement(
         "own",
@@ -416,15 +416,19 @@ LEDGER: dict[str, Requirement] = {
         )
         + _in("sidecar/core/test_inflight", "request_alone_is_believed")
         + _in("bypass/test_ids", "limit_and_error_of_a_request_whose_id_rounds_to_that_of_the_call_counts")
-        + _in("sidecar/test_exchange", "call_that_surely_did_not_run_is_given_back", "call_that_may_have_run_is_kept")
+        + _in(
+            "sidecar/path/test_exchange",
+            "call_that_surely_did_not_run_is_given_back",
+            "call_that_may_have_run_is_kept",
+        )
         + _in(
             "bypass/test_rounds",
             "limit_and_calls_of_two_rounds_count_once_each",
             "error_of_the_server_gives_no_limit_back",
         )
-        + _in("sidecar/test_late", "error_after_the_client_meddled_proves_nothing")
-        + _in("sidecar/test_settlement", "finish_gives_back_what_surely_did_not_run_and_records")
-        + _in("sidecar/test_rounds", "two_rounds_are_judged_twice_and_counted_once"),
+        + _in("sidecar/path/test_late", "error_after_the_client_meddled_proves_nothing")
+        + _in("sidecar/path/test_settlement", "finish_gives_back_what_surely_did_not_run_and_records")
+        + _in("sidecar/path/test_rounds", "two_rounds_are_judged_twice_and_counted_once"),
     ),
     "G33": Requirement(
         "own",
@@ -439,7 +443,7 @@ LEDGER: dict[str, Requirement] = {
         )
         + _CONFIRMED
         + _in("sidecar/core/test_asking", "legacy_form_is_a_request_of_the_gateways_own")
-        + _in("sidecar/test_waiting", "legacy_user_is_asked_on_the_calls_own_stream_and_confirms"),
+        + _in("sidecar/path/test_waiting", "legacy_user_is_asked_on_the_calls_own_stream_and_confirms"),
     ),
     "G34": Requirement(
         "26 mrtr",
@@ -452,7 +456,7 @@ LEDGER: dict[str, Requirement] = {
         )
         + _CONFIRMED
         + _in("sidecar/core/test_asking", "modern_request_says_for_itself_what_it_takes")
-        + _in("sidecar/test_waiting", "modern_user_is_asked_and_confirms"),
+        + _in("sidecar/path/test_waiting", "modern_user_is_asked_and_confirms"),
     ),
     "G35": Requirement(
         "26 mrtr; seen",
@@ -461,7 +465,7 @@ LEDGER: dict[str, Requirement] = {
         + _in("eras/test_approvals", "modern_client_comes_again_by_itself_until_it_is_decided")
         + _in("sidecar/core/test_asking", "come_again_has_a_state_and_asks_nothing")
         + _in(
-            "sidecar/test_waiting",
+            "sidecar/path/test_waiting",
             "modern_call_that_nobody_decides_is_made_again_by_its_client",
             "calls_held_are_bounded_and_further_ones_are_denied_at_once",
         ),
@@ -471,15 +475,15 @@ LEDGER: dict[str, Requirement] = {
         "A legacy call is held for an operator, with comments and negative progress, up to a bound.",
         _WAITED
         + _in("sidecar/core/test_asking", "progress_rises_below_zero_for_who_asked_for_it")
-        + _in("sidecar/test_waiting", "legacy_call_that_nobody_decides_is_denied_with_its_approval"),
+        + _in("sidecar/path/test_waiting", "legacy_call_that_nobody_decides_is_denied_with_its_approval"),
     ),
     "G37": Requirement(
         "own",
         "A call that needs approval is denied with an id; the identical retry passes once, after approval.",
         _in("bypass/test_messages", "approval_is_for_one_grant_one_call_and_once")
         + _in("bypass/test_given_back", "approval_and_stopped_call_uses_it_up")
-        + _in("sidecar/test_judgement", "approval_approved_lets_exactly_one_call_through")
-        + _in("sidecar/test_waiting", "client_that_cannot_wait_or_be_asked_is_told_to_come_again"),
+        + _in("sidecar/path/test_judgement", "approval_approved_lets_exactly_one_call_through")
+        + _in("sidecar/path/test_waiting", "client_that_cannot_wait_or_be_asked_is_told_to_come_again"),
     ),
     "G38": Requirement(
         "26 mrtr, Server Requirements",
@@ -503,7 +507,7 @@ LEDGER: dict[str, Requirement] = {
         + _in("sidecar/core/test_sealed", "state_changed_anywhere_does_not_open")
         + _in("sidecar/core/test_rounds", "server_gets_its_own_state_and_answers_byte_for_byte")
         + _in(
-            "sidecar/test_rounds",
+            "sidecar/path/test_rounds",
             "state_that_expired_is_refused",
             "policy_edited_between_rounds_denies_and_leaves_the_state",
             "many_rounds_count_once",
@@ -650,8 +654,8 @@ LEDGER: dict[str, Requirement] = {
             "sidecar/cli/test_authorization",
             "credential_that_the_server_refuses_is_renewed_once_and_its_challenge_never_relayed",
         )
-        + _in("sidecar/test_relay", "refused_credential_becomes_a_bad_gateway_and_frees_the_stream")
-        + _in("sidecar/test_exchange", "upstream_refuses_our_credential_is_a_bad_gateway")
+        + _in("sidecar/path/test_relay", "refused_credential_becomes_a_bad_gateway_and_frees_the_stream")
+        + _in("sidecar/path/test_exchange", "upstream_refuses_our_credential_is_a_bad_gateway")
         + _in("sidecar/upstream/test_http", "status_and_body_pass_as_they_are"),
     ),
     "G52": Requirement(
@@ -664,7 +668,7 @@ LEDGER: dict[str, Requirement] = {
         "25 and 26 basic, Timeouts",
         "Waiting for a server is bounded; on expiry it is told, and the client gets -32603.",
         _in("sidecar/upstream/test_http", "no_answer_in_time_is_timed_out_and_the_request_given_up")
-        + _in("sidecar/test_exchange", "call_upstream_fails_is_told_as_a_json_rpc_error_and_in_the_record"),
+        + _in("sidecar/path/test_exchange", "call_upstream_fails_is_told_as_a_json_rpc_error_and_in_the_record"),
     ),
     "G54": Requirement(
         "own; seen",

@@ -18,7 +18,7 @@ from tests.eras.test_transports import ROOT, Heard, connected, text
 
 POLICY = {"version": "1", "default": "allow", "tools": {"pay": {"require_approval": [{"message": "Ask first."}]}}}
 PAIRS = ["http-http", "stdio-stdio", "http-stdio", "stdio-http"]
-_IMPATIENT = "import sidecar.waiting as w; w.ROUND_S = 1; from sidecar.cli import main; main()"
+_IMPATIENT = "import sidecar.path.waiting as w; w.ROUND_S = 1; from sidecar.cli import main; main()"
 
 
 class User(Heard):

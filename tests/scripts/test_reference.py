@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 import sidecar
-from sidecar.settings_file import load
+from sidecar.settings.file import load
 
 ROOT = Path(sidecar.__file__).parents[1]
 PAGES: dict[Path, str] = runpy.run_path(str(ROOT / "scripts" / "reference.py"))["pages"]()

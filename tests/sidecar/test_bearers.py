@@ -9,7 +9,7 @@ import pytest
 
 from sidecar.bearers import accepted
 from sidecar.errors import KeysUnavailable, SettingsError, SidecarError, UnknownGrant, WrongServer
-from sidecar.settings_auth import OAuth
+from sidecar.settings.auth import OAuth
 from tests.authorization import AuthorizationServer, authorization_server
 
 DOORS = {"/mcp/a": "a", "/mcp/b": "b"}

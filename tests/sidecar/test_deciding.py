@@ -12,7 +12,7 @@ import structlog.testing
 from sidecar.core.query import Asker
 from sidecar.deciding import Deciding
 from sidecar.errors import DecisionError, PolicyStale, SettingsError
-from sidecar.settings_file import build
+from sidecar.settings.file import build
 from tests import bundles
 
 CALL = Asker(policy="p", server="s", grant="g").call("add", b"{}")

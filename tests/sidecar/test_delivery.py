@@ -7,7 +7,7 @@ import pytest
 
 from sidecar.delivery import source
 from sidecar.errors import SettingsError
-from sidecar.settings_sources import Bundle
+from sidecar.settings.sources import Bundle
 from sidecar.sources.file import FileSource
 from sidecar.sources.http import HttpSource
 from sidecar.sources.oci import OciSource

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.policies import FilePolicies
-from sidecar.settings import Policy, Server, Settings
+from sidecar.settings.model import Policy, Server, Settings
 from translator import PolicyRejected
 
 ASKS = "Requires human approval."

@@ -18,7 +18,7 @@ from sidecar.database import Database, open_database
 from sidecar.errors import SettingsError, SidecarError, StoreError, StoreUnfit
 from sidecar.grants.sqlite import SqliteGrants
 from sidecar.ports import Grant, Reservation
-from sidecar.settings import Settings
+from sidecar.settings.model import Settings
 from tests.contract.approvals import NOW, request
 from tests.contract.counters import INSIDE, claim
 from tests.contract.states import EXPIRES_MS

@@ -6,7 +6,7 @@ import pytest
 
 from sidecar.errors import SettingsError, SidecarError
 from sidecar.ports import Outgoing
-from sidecar.settings import Settings
+from sidecar.settings.model import Settings
 from sidecar.upstream.stdio import StdioUpstream
 from sidecar.upstreams import conversations, made_upstream, secret_variables
 from tests.authorization import CLIENT, GuardedServer, authorization_server, guarded_server

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from sidecar.cli import binding
-from sidecar.settings_auth import Rule
-from sidecar.settings_grants import TokenGrant
+from sidecar.settings.auth import Rule
+from sidecar.settings.grants import TokenGrant
 
 
 @pytest.mark.parametrize(

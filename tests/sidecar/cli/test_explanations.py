@@ -6,7 +6,7 @@ import msgspec
 
 from sidecar.cli.explanations import Explained, document, lines
 from sidecar.core.decision import Decision
-from sidecar.judgement import Verdict
+from sidecar.path.judgement import Verdict
 from sidecar.proving.call import Call
 from sidecar.proving.explanation import Counter, Explanation
 from sidecar.proving.nearest import Passing

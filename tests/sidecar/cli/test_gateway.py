@@ -18,7 +18,7 @@ from sidecar import statedir
 from sidecar.cli import gateway
 from sidecar.downstream.leaving import Leaving
 from sidecar.errors import SettingsError, StoreError
-from sidecar.settings import Policy, Server, Settings
+from sidecar.settings.model import Policy, Server, Settings
 from translator.errors import PolicyRejected, Problem
 
 

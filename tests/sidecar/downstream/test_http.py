@@ -18,11 +18,11 @@ from sidecar.downstream.pages import Pages
 from sidecar.downstream.request import Answering, Head, Whole
 from sidecar.downstream.sessions import Sessions
 from sidecar.errors import SidecarError, StoreError, Unreachable
-from sidecar.exchange import Exchange
-from sidecar.judgement import Judgement
+from sidecar.path.exchange import Exchange
+from sidecar.path.judgement import Judgement
+from sidecar.path.relay import Relay
+from sidecar.path.visibility import Visibility
 from sidecar.ports import Event, Grant, Headers, Outgoing, Reply
-from sidecar.relay import Relay
-from sidecar.visibility import Visibility
 from tests.fakes import (
     FakeApprovals,
     FakeAudit,

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from sidecar.core.decision import Decision
-from sidecar.judgement import Verdict
+from sidecar.path.judgement import Verdict
 from sidecar.proving import nearest
 from translator import parse
 from translator.program import Guard, Limit

@@ -1,0 +1,1 @@
+"""What an operator may set: the one model of it, and how it is read. Starts nothing."""
