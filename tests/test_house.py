@@ -97,6 +97,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "sidecar/reports.py": "as engine",
     "sidecar/wiring.py": "as engine",
     "sidecar/injector/running.py": "it only joins parts; tests/sidecar/cli/test_injector.py runs it whole",
+    "sidecar/upstream/peer.py": "it is half of a child and of a container; test_child and test_container try both",
     "sidecar/upstream/wire.py": "Protocols and a value; test_child and test_sse have a suite for each way",
 }
 """Modules without a test file of their own name, each with where it is tested."""

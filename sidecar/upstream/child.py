@@ -9,18 +9,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import cast
 
-from sidecar.core.lines import LineSplitter, Overlong, one_line
 from sidecar.errors import Unreachable
-from sidecar.upstream import journal
+from sidecar.upstream.peer import Peer
 from sidecar.upstream.tree import MARK, Tree, dies_with_parent
-from sidecar.upstream.wire import Death, Receiver
+from sidecar.upstream.wire import STDERR, STDOUT, Receiver
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 _OWN_VARIABLES = "REGATE_"
-_LOG_LINE_BYTES = 8 * 1024
-_LAST_WORDS = 300
 _POLL_S = 0.02
-_FALTER_S = 0.5
+_PATIENCE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,35 +49,20 @@ class Command:
         return await Child.start(self, receiver)
 
 
-class Child:
+class Child(Peer):
     """A running server process. It leads a session and a process group of its own, so Ctrl-C does not reach it."""
 
     def __init__(self, command: Command, receiver: Receiver) -> None:
+        super().__init__(command.name, receiver, command.max_line_bytes, _PATIENCE_S)
         self._command = command
-        self._receiver = receiver
         self._mark = MARK + secrets.token_hex(8)
-        self._out = LineSplitter(command.max_line_bytes)
-        self._err = LineSplitter(_LOG_LINE_BYTES)
-        self._writing = asyncio.Lock()
-        self._writable = asyncio.Event()
-        self._writable.set()
-        self._exited = asyncio.Event()
-        self._open_pipes = {0, 1, 2}
-        self._last_words = ""
-        self._death: Death | None = None
-        self._falter: asyncio.TimerHandle | None = None
-        self._ending: asyncio.Task[None] | None = None
+        self._open_pipes = {0, STDOUT, STDERR}
 
     @classmethod
     async def start(cls, command: Command, receiver: Receiver) -> "Child":
         """A running child. Raises: Unreachable (no such command, or it cannot be run)."""
         child = cls(command, receiver)
-        starting = asyncio.ensure_future(child._start())
-        try:
-            await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            starting.add_done_callback(lambda done: done.exception() or child._begin_end())
-            raise
+        await child._begin(child._start())
         return child
 
     async def _start(self) -> None:
@@ -107,48 +89,10 @@ class Child:
         """The process id."""
         return self._transport.get_pid()
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether lines can still be exchanged."""
-        return self._death is None and self._ending is None
-
-    async def write(self, message: bytes) -> None:
-        """Writes one message as a line, in the order of the calls; waits while the child does not read.
-
-        Raises: Unreachable (the child is gone, so nothing of it was written).
-        """
-        if self._writing.locked() or not self._writable.is_set():
-            async with self._writing:
-                await self._writable.wait()
-                self._write(message)
-        else:
-            self._write(message)
-
-    def write_soon(self, message: bytes) -> None:
-        """Writes one message behind those written so far, if the child is still there."""
-        if self.is_alive:
-            self._stdin.write(one_line(message))
-
-    def _write(self, message: bytes) -> None:
-        if not self.is_alive:
-            died = self._death or Death("The MCP server has been ended.", _hint(""))
-            raise Unreachable(died.message, hint=died.hint)
-        self._stdin.write(one_line(message))
-
-    async def close(self) -> None:
-        """Ends the child and its tree: stdin is closed, then SIGTERM, then SIGKILL. Goes on if the caller does not."""
-        await asyncio.wait((self._begin_end(),))
-
-    def _begin_end(self) -> asyncio.Task[None]:
-        if self._ending is None:
-            self._ending = asyncio.get_running_loop().create_task(self._end())
-            self._ending.add_done_callback(self._make_sure)
-            self._report()
-        return self._ending
-
     async def _end(self) -> None:
         grace_s = self._command.grace_s
-        self._stdin.close()
+        if self._stdin is not None:
+            self._stdin.close()
         await self._has_exited(grace_s)
         if await self._lives():
             await asyncio.to_thread(self._tree.kill, signal.SIGTERM)
@@ -157,18 +101,12 @@ class Child:
                 await self._is_gone(grace_s)
 
     def _make_sure(self, ending: asyncio.Task[None]) -> None:
-        """The end of the ending, also when the event loop stops in the middle of it, or before it has begun."""
         if ending.cancelled() or ending.exception() is not None:
             self._tree.kill(signal.SIGKILL)
-        if 0 in self._open_pipes:
+        if 0 in self._open_pipes and self._stdin is not None:
             self._stdin.abort()
         with suppress(PermissionError):
             self._transport.close()
-
-    async def _has_exited(self, timeout_s: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                await self._exited.wait()
 
     async def _lives(self) -> bool:
         return not self._exited.is_set() or await asyncio.to_thread(self._tree.is_alive)
@@ -181,44 +119,24 @@ class Child:
                 return True
         return False
 
-    def _heard(self, pipe: int, lines: list[bytes | Overlong]) -> None:
-        for line in lines:
-            if pipe == 2:
-                self._log(line)
-            elif isinstance(line, Overlong):
-                self._receiver.overlong(line)
-            else:
-                self._receiver.received(line)
-
-    def _log(self, line: bytes | Overlong) -> None:
-        text = (line.head if isinstance(line, Overlong) else line).decode(errors="replace").rstrip()
-        self._last_words = "".join(mark if mark.isprintable() else " " for mark in text[:_LAST_WORDS])
-        journal.info("server_stderr", server=self._command.name, pid=self.pid, line=text)
-
     def _pipe_ended(self, pipe: int) -> None:
         self._open_pipes.discard(pipe)
-        if pipe == 1:
-            self._heard(pipe, self._out.end())
-        elif pipe == 2:
-            self._heard(pipe, self._err.end())
-        if pipe != 2 or self._exited.is_set():
+        if pipe in (STDOUT, STDERR):
+            self._ran_dry(pipe)
+        if pipe != STDERR or self._exited.is_set():
             self._weaken()
 
-    def _weaken(self) -> None:
-        """A first sign of the end. What is still in the pipes is read before it is told, but not for long."""
-        if self._exited.is_set() and self._open_pipes <= {0}:
-            self._report()
-        elif self._falter is None:
-            self._falter = asyncio.get_running_loop().call_later(_FALTER_S, self._report)
+    @property
+    def _is_over(self) -> bool:
+        return self._exited.is_set() and self._open_pipes <= {0}
 
-    def _report(self) -> None:
-        if self._falter is not None:
-            self._falter.cancel()
-        if self._death is None:
-            self._death = Death(self._obituary(), _hint(self._last_words))
-            self._writable.set()
-            self._receiver.died(self._death)
-            self._begin_end()
+    @property
+    def _again(self) -> str:
+        return "run the command by hand"
+
+    @property
+    def _mark_in_log(self) -> dict[str, str | int]:
+        return {"pid": self.pid}
 
     def _obituary(self) -> str:
         program = os.path.basename(self._command.argv[0])  # noqa: PTH119 (a word of a command, not always a path)
@@ -242,8 +160,7 @@ class _Wire(asyncio.SubprocessProtocol):
         self._child._started(cast(asyncio.SubprocessTransport, transport))
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        child = self._child
-        child._heard(fd, (child._out if fd == 1 else child._err).feed(data))
+        self._child._came(fd, data)
 
     def pipe_connection_lost(self, fd: int, _exc: Exception | None) -> None:
         self._child._pipe_ended(fd)
@@ -257,12 +174,6 @@ class _Wire(asyncio.SubprocessProtocol):
 
     def resume_writing(self) -> None:
         self._child._writable.set()
-
-
-def _hint(last_words: str) -> str:
-    if last_words:
-        return f"It last wrote on stderr: {last_words}"
-    return "It wrote nothing on stderr; run the command by hand to see why."
 
 
 def _not_started(command: Command, error: OSError | ValueError) -> str:

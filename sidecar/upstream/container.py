@@ -11,18 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from sidecar.core.lines import LineSplitter, Overlong, one_line
 from sidecar.errors import SidecarError, StoreError, Unreachable
 from sidecar.upstream import journal
 from sidecar.upstream.child import MAX_LINE_BYTES
 from sidecar.upstream.dockerd import Daemon, Running, Spec
-from sidecar.upstream.frames import STDERR, FrameSplitter, Unframed
+from sidecar.upstream.frames import FrameSplitter, Unframed
 from sidecar.upstream.leases import Lease
-from sidecar.upstream.wire import Death, Receiver
+from sidecar.upstream.peer import Peer
+from sidecar.upstream.wire import STDERR, STDOUT, Receiver
 
-_LOG_LINE_BYTES = 8 * 1024
-_LAST_WORDS = 300
-_FALTER_S = 2.0
+_PATIENCE_S = 2.0
 _KILLED = 137
 
 
@@ -64,39 +62,23 @@ class Image:
         return self._lease.name
 
 
-class Container:
+class Container(Peer):
     """A running container, attached to."""
 
     def __init__(self, image: Image, daemon: Daemon, receiver: Receiver) -> None:
+        super().__init__(image.name, receiver, image.max_line_bytes, _PATIENCE_S)
         self._image = image
         self._daemon = daemon
-        self._receiver = receiver
         self._frames = FrameSplitter()
-        self._out = LineSplitter(image.max_line_bytes)
-        self._err = LineSplitter(_LOG_LINE_BYTES)
-        self._writing = asyncio.Lock()
-        self._writable = asyncio.Event()
-        self._writable.set()
-        self._gone = asyncio.Event()
         self._code: int | None = None
         self._is_open = True
-        self._last_words = ""
-        self._death: Death | None = None
-        self._falter: asyncio.TimerHandle | None = None
-        self._ending: asyncio.Task[None] | None = None
         self._container: Any = None
-        self._transport: asyncio.WriteTransport | None = None
 
     @classmethod
     async def start(cls, image: Image, daemon: Daemon, lease: str, receiver: Receiver) -> "Container":
         """A running container. Raises: Unreachable."""
         container = cls(image, daemon, receiver)
-        starting = asyncio.ensure_future(container._start(lease))
-        try:
-            await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            starting.add_done_callback(lambda done: done.cancelled() or done.exception() or container._begin_end())
-            raise
+        await container._begin(container._start(lease))
         return container
 
     async def _start(self, lease: str) -> None:
@@ -115,74 +97,34 @@ class Container:
         """In a thread of its own, since the answer comes when the container ends."""
         code = running.wait()
         with suppress(RuntimeError):  # the loop is closed: nobody asks any more
-            loop.call_soon_threadsafe(self._exited, code)
+            loop.call_soon_threadsafe(self._ended, code)
 
     @property
     def id(self) -> str:
         """The container's id."""
         return str(self._container.id)
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether lines can still be exchanged."""
-        return self._death is None and self._ending is None
-
-    async def write(self, message: bytes) -> None:
-        """Writes one message as a line, in the order of the calls; waits while the server does not read.
-
-        Raises: Unreachable (the server is gone, so nothing of it was written).
-        """
-        async with self._writing:
-            await self._writable.wait()
-            if not self.is_alive or self._transport is None:
-                died = self._death or Death("The MCP server has been ended.", "")
-                raise Unreachable(died.message, hint=died.hint)
-            self._transport.write(one_line(message))
-
-    def write_soon(self, message: bytes) -> None:
-        """Writes one message behind those written so far, if the server is still there."""
-        if self.is_alive and self._transport is not None:
-            self._transport.write(one_line(message))
-
-    async def close(self) -> None:
-        """Ends the container: its input is closed, then SIGTERM, then it is removed by force."""
-        await asyncio.wait((self._begin_end(),))
-
-    def _begin_end(self) -> asyncio.Task[None]:
-        if self._ending is None:
-            self._ending = asyncio.get_running_loop().create_task(self._end())
-            self._ending.add_done_callback(self._make_sure)
-            self._report()
-        return self._ending
-
     async def _end(self) -> None:
-        if self._transport is not None and self._transport.can_write_eof():
-            self._transport.write_eof()
-        if not await self._has_gone(self._image.grace_s):
+        if self._stdin is not None and self._stdin.can_write_eof():
+            self._stdin.write_eof()
+        if not await self._has_exited(self._image.grace_s):
             await asyncio.to_thread(self._daemon.kill, self._container, "SIGTERM")
-            await self._has_gone(self._image.grace_s)
+            await self._has_exited(self._image.grace_s)
         await asyncio.to_thread(self._daemon.remove, self._container)
 
     def _make_sure(self, ending: asyncio.Task[None]) -> None:
-        """The end of the ending, also when the event loop stops in the middle of it."""
         if ending.cancelled() or (error := ending.exception()) is not None:
             with suppress(SidecarError):
                 self._daemon.remove(self._container)
             if not ending.cancelled() and error is not None:
                 journal.warning("container_not_removed", server=self._image.name, fault=str(error))
-        if self._transport is not None:
-            self._transport.abort()
-
-    async def _has_gone(self, timeout_s: float) -> bool:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                await self._gone.wait()
-        return self._gone.is_set()
+        if self._stdin is not None:
+            self._stdin.abort()
 
     def _connected(self, transport: asyncio.WriteTransport) -> None:
-        self._transport = transport
+        self._stdin = transport
 
-    def _came(self, data: bytes) -> None:
+    def _framed(self, data: bytes) -> None:
         try:
             pieces = self._frames.feed(data)
         except Unframed as error:
@@ -190,63 +132,40 @@ class Container:
             self._begin_end()
             return
         for stream, piece in pieces:
-            self._heard(stream, (self._err if stream == STDERR else self._out).feed(piece))
+            self._came(stream, piece)
 
-    def _heard(self, stream: int, lines: list[bytes | Overlong]) -> None:
-        for line in lines:
-            if stream == STDERR:
-                self._log(line)
-            elif isinstance(line, Overlong):
-                self._receiver.overlong(line)
-            else:
-                self._receiver.received(line)
-
-    def _log(self, line: bytes | Overlong) -> None:
-        text = (line.head if isinstance(line, Overlong) else line).decode(errors="replace").rstrip()
-        self._last_words = "".join(mark if mark.isprintable() else " " for mark in text[:_LAST_WORDS])
-        journal.info("server_stderr", server=self._image.name, container=self._container.short_id, line=text)
-
-    def _exited(self, code: int | None) -> None:
+    def _ended(self, code: int | None) -> None:
         self._code = code
-        self._gone.set()
+        self._exited.set()
         self._weaken()
 
     def _disconnected(self) -> None:
         self._is_open = False
-        self._heard(1, self._out.end())
-        self._heard(STDERR, self._err.end())
+        self._ran_dry(STDOUT)
+        self._ran_dry(STDERR)
         self._weaken()
 
-    def _weaken(self) -> None:
-        """A first sign of the end. What is still on its way is read before it is told, but not for long."""
-        if self._gone.is_set() and not self._is_open:
-            self._report()
-        elif self._falter is None:
-            self._falter = asyncio.get_running_loop().call_later(_FALTER_S, self._report)
+    @property
+    def _is_over(self) -> bool:
+        return self._exited.is_set() and not self._is_open
 
-    def _report(self) -> None:
-        if self._falter is not None:
-            self._falter.cancel()
-        if self._death is None:
-            self._death = Death(self._obituary(), self._hint())
-            self._writable.set()
-            self._receiver.died(self._death)
-            self._begin_end()
+    @property
+    def _again(self) -> str:
+        return f"run `docker run -i {self._image.spec.image}` by hand"
+
+    @property
+    def _mark_in_log(self) -> dict[str, str | int]:
+        return {"container": self._container.short_id}
 
     def _obituary(self) -> str:
         who = f"The MCP server (image {self._image.spec.image})"
         if self._ending is not None:
             return f"{who} has been ended."
-        if not self._gone.is_set():
+        if not self._exited.is_set():
             return f"{who} closed its output."
         if self._code == _KILLED:
             return f"{who} was killed; its memory limit is {self._image.spec.memory_mb} MB."
         return f"{who} exited with code {self._code}." if self._code is not None else f"{who} is gone."
-
-    def _hint(self) -> str:
-        if self._last_words:
-            return f"It last wrote on stderr: {self._last_words}"
-        return f"It wrote nothing on stderr; run `docker run -i {self._image.spec.image}` by hand to see why."
 
 
 class _Wire(asyncio.Protocol):
@@ -259,7 +178,7 @@ class _Wire(asyncio.Protocol):
         self._container._connected(cast(asyncio.WriteTransport, transport))
 
     def data_received(self, data: bytes) -> None:
-        self._container._came(data)
+        self._container._framed(data)
 
     def eof_received(self) -> bool:
         return False

@@ -6,8 +6,7 @@ the length in four bytes, the highest first), then that many bytes.
 
 import struct
 
-STDOUT = 1
-STDERR = 2
+from sidecar.upstream.wire import STDERR, STDOUT
 
 _HEADER = struct.Struct(">BxxxL")
 

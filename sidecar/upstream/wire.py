@@ -5,6 +5,9 @@ from typing import Protocol
 
 from sidecar.core.lines import Overlong
 
+STDOUT = 1
+STDERR = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Death:

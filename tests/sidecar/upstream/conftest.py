@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from sidecar.core.lines import Overlong
 from sidecar.ports import Headers, Outgoing, Reply
 from sidecar.upstream.stdio import LineUpstream, StdioUpstream
+from sidecar.upstream.wire import Death
 
 SERVERS = Path(__file__).parents[2] / "servers"
 MODERN = {
@@ -163,3 +165,26 @@ def is_running() -> Callable[[int], bool]:
         return True
 
     return ask if sys.platform == "linux" else portable
+
+
+class Ears:
+    """Hears what a server says, and how it ends."""
+
+    def __init__(self) -> None:
+        self.lines: asyncio.Queue[bytes | Overlong] = asyncio.Queue()
+        self.death: asyncio.Future[Death] = asyncio.get_running_loop().create_future()
+
+    def received(self, line: bytes) -> None:
+        self.lines.put_nowait(line)
+
+    def overlong(self, line: Overlong) -> None:
+        self.lines.put_nowait(line)
+
+    def died(self, death: Death) -> None:
+        self.death.set_result(death)
+
+    async def line(self) -> bytes | Overlong:
+        return await asyncio.wait_for(self.lines.get(), 60)
+
+    async def end(self) -> Death:
+        return await asyncio.wait_for(asyncio.shield(self.death), 60)

@@ -11,29 +11,10 @@ from structlog.testing import capture_logs
 
 from sidecar.core.lines import Overlong
 from sidecar.errors import Unreachable
-from sidecar.upstream.child import Child, Command, Death
+from sidecar.upstream.child import Child, Command
+from tests.sidecar.upstream.conftest import Ears
 
 ECHO = "import sys\nfor line in sys.stdin: print(line.strip().upper(), flush=True)"
-
-
-class Ears:
-    """Hears what a child does."""
-
-    def __init__(self) -> None:
-        self.lines: asyncio.Queue[bytes | Overlong] = asyncio.Queue()
-        self.death: asyncio.Future[Death] = asyncio.get_running_loop().create_future()
-
-    def received(self, line: bytes) -> None:
-        self.lines.put_nowait(line)
-
-    def overlong(self, line: Overlong) -> None:
-        self.lines.put_nowait(line)
-
-    def died(self, death: Death) -> None:
-        self.death.set_result(death)
-
-    async def line(self) -> bytes | Overlong:
-        return await asyncio.wait_for(self.lines.get(), 20)
 
 
 @pytest.fixture

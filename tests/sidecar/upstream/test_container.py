@@ -17,35 +17,11 @@ from sidecar.upstream.container import Container, Image
 from sidecar.upstream.dockerd import LABEL, Mount, Spec
 from sidecar.upstream.leases import known
 from sidecar.upstream.stdio import LineUpstream
-from sidecar.upstream.wire import Death
-from tests.sidecar.upstream.conftest import Client
+from tests.sidecar.upstream.conftest import Client, Ears
 
 SERVERS = Path(__file__).parents[2] / "servers"
 ECHO = "import sys\nfor line in sys.stdin: print(line.strip().upper(), flush=True)"
 DEAF = "import signal, sys, time\nsignal.signal(15, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(600)"
-
-
-class Ears:
-    """Hears what a container does."""
-
-    def __init__(self) -> None:
-        self.lines: asyncio.Queue[bytes | Overlong] = asyncio.Queue()
-        self.death: asyncio.Future[Death] = asyncio.get_running_loop().create_future()
-
-    def received(self, line: bytes) -> None:
-        self.lines.put_nowait(line)
-
-    def overlong(self, line: Overlong) -> None:
-        self.lines.put_nowait(line)
-
-    def died(self, death: Death) -> None:
-        self.death.set_result(death)
-
-    async def line(self) -> bytes | Overlong:
-        return await asyncio.wait_for(self.lines.get(), 60)
-
-    async def end(self) -> Death:
-        return await asyncio.wait_for(asyncio.shield(self.death), 60)
 
 
 def running(image: Image) -> list[str]:
