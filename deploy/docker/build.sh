@@ -1,6 +1,7 @@
 #!/bin/sh
-# Builds images: `deploy/docker/build.sh [regate | sample]...`, by default regate. They are called regate:VERSION and
-# regate-sample:VERSION; REGATE_IMAGE and SAMPLE_IMAGE name them otherwise.
+# Builds images: `deploy/docker/build.sh [regate | bare | sample]...`, by default regate; bare is regate without OPA. They are
+# called regate:VERSION, regate-bare:VERSION and regate-sample:VERSION; REGATE_IMAGE, BARE_IMAGE and SAMPLE_IMAGE name them
+# otherwise.
 #
 # The wheels that go into them are downloaded first, by this machine's pip as it is configured, so that the build itself
 # asks no network, and no address gets into an image. PYTHON_IMAGE and OPA_IMAGE are used as they are here; where they
@@ -9,7 +10,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 : "${PYTHON_IMAGE:=python:3.13-slim}" "${OPA_IMAGE:=openpolicyagent/opa:1.22.0-static}" "${PIP:=.venv/bin/python -m pip}"
 version=$(sed -n 's/^__version__ = "\(.*\)"/\1/p' sidecar/__init__.py)
-: "${REGATE_IMAGE:=regate:$version}" "${SAMPLE_IMAGE:=regate-sample:$version}"
+: "${REGATE_IMAGE:=regate:$version}" "${BARE_IMAGE:=regate-bare:$version}" "${SAMPLE_IMAGE:=regate-sample:$version}"
 
 target=$(docker run --rm --network none --entrypoint python3 "$PYTHON_IMAGE" -c \
     'import platform, sys; print("%d.%d" % sys.version_info[:2], platform.machine())')
@@ -44,9 +45,11 @@ built() {
 
 for wanted in "${@:-regate}"; do
     case $wanted in
-    regate)
+    regate | bare)
+        name=$REGATE_IMAGE
+        [ "$wanted" = regate ] || name=$BARE_IMAGE
         wheels wheels run image
-        built "$REGATE_IMAGE" deploy/docker/Dockerfile --build-arg "OPA_IMAGE=$OPA_IMAGE" --build-arg "VERSION=$version" \
+        built "$name" deploy/docker/Dockerfile --target "$wanted" --build-arg "OPA_IMAGE=$OPA_IMAGE" --build-arg "VERSION=$version" \
             --build-arg "REVISION=$(git rev-parse HEAD 2>/dev/null || echo unknown)"
         ;;
     sample)

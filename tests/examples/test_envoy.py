@@ -35,7 +35,7 @@ def answers(opa_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Answers
 
 
 def asked(body: str, *, method: str = "POST", **headers: str) -> Any:
-    """The recorded request with another body. What the plugin has parsed of it stays: nobody is to look at that."""
+    """The example's request with another body. What it has parsed stays: nobody is to look at that."""
     made = copy.deepcopy(REQUEST)
     http = made["attributes"]["request"]["http"]
     http["body"], http["method"] = body, method
@@ -47,7 +47,7 @@ def call(tool: Any, arguments: Any = None, **more: Any) -> str:
     return json.dumps({"method": "tools/call", "params": {"name": tool, "arguments": arguments, **more}})
 
 
-def test_recorded_request_is_allowed(answers: Answers) -> None:
+def test_request_of_the_example_is_allowed(answers: Answers) -> None:
     assert answers(REQUEST) == [{"allowed": True}]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.images.pod import REGATE, ROOT, SAMPLE
+from tests.images.pod import BARE, REGATE, ROOT, SAMPLE
 
 SHORT = "test_short.py"
 _LEFT = (
@@ -50,6 +50,13 @@ def regate_image(python_image: str) -> str:
     """The product image."""
     print(built("regate"))
     return REGATE
+
+
+@pytest.fixture(scope="session")
+def bare_image(python_image: str) -> str:
+    """The product image without OPA."""
+    print(built("bare"))
+    return BARE
 
 
 @pytest.fixture(scope="session")

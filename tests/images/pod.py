@@ -17,6 +17,7 @@ from sidecar import __version__
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 REGATE, SAMPLE = f"regate:{__version__}", f"regate-sample:{__version__}"
+BARE = f"regate-bare:{__version__}"
 TOKEN = "a-token-for-tests-only"
 URL = "http://127.0.0.1:8700/mcp"
 DEADLINE_S = 60
@@ -85,7 +86,7 @@ class Pod:
         """The product image, as strict as a pod with `restricted` security, once it is ready."""
         options = {"tmpfs": {"/tmp": ""}, "environment": {"AGENT_TOKEN": TOKEN}, **STRICT, **options}
         volumes = {str(folder): {"bind": "/etc/regate", "mode": "ro"}, **options.pop("volumes", {})}
-        gateway = self.add(REGATE, volumes=volumes, **options)
+        gateway = self.add(options.pop("image", REGATE), volumes=volumes, **options)
         return ready(gateway)
 
     def close(self) -> None:
