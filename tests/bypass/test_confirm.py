@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.bypass.conftest import Scene, Seen, http
-from tests.bypass.test_generated import check
+from tests.eras.schemas import LEGACY, check
 
 APPROVE = {"action": "accept", "content": {"decision": "approve"}}
 KEY = "dev.regate/approval"
@@ -132,8 +132,8 @@ def test_legacy_answer_lets_its_call_through_once(scene: Scene) -> None:
     session = session_of(scene, token)
     with held(scene, token, session, n=1) as messages:
         form = next_of(messages, "elicitation/create")
-        check("2025-11-25", "ElicitRequest", form)
-        check("2025-06-18", "JSONRPCRequest", form)
+        for revision in LEGACY:
+            check(revision, "ElicitRequest", form)
         progress = next_of(messages, "notifications/progress")
         check("2025-11-25", "ProgressNotification", progress)
         assert progress["params"]["progress"] < 0

@@ -50,6 +50,15 @@ def test_pipelined_requests_are_each_judged(scene: Scene) -> None:
     assert scene.rogue.reached() == ["read", "read"]
 
 
+@pytest.mark.parametrize("framing", ["transfer-encoding: chunked", f"content-length: {10**15}"])
+def test_body_without_end_is_refused_while_it_comes(scene: Scene, framing: str) -> None:
+    piece = b"%x\r\n%b\r\n" % (1 << 20, b" " * (1 << 20))
+    received = scene.raw((scene.head("POST /mcp HTTP/1.1", framing) + "\r\n").encode() + 5 * piece)
+    assert received.startswith(b"HTTP/1.1 413")
+    assert scene.rogue.seen == []
+    scene.unharmed()
+
+
 @pytest.mark.parametrize("together", [True, False], ids=["at once", "later"])
 def test_trailers_reach_nobody(scene: Scene, together: bool) -> None:
     trailers = (
@@ -144,6 +153,19 @@ def test_request_with_a_foreign_header_is_refused(scene: Scene, headers: dict[st
     assert scene.post(ALLOWED, **headers).status_code == status
     assert scene.rogue.seen == []
     scene.unharmed()
+
+
+@pytest.mark.parametrize("verb", ["GET", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize(
+    ("foreign", "status"), [({"host": "evil.example"}, 421), ({"origin": "http://evil.example"}, 403)], ids=str
+)
+def test_page_from_elsewhere_is_refused_by_every_method(
+    scene: Scene, verb: str, foreign: dict[str, str], status: int
+) -> None:
+    response = scene.client.request(verb, scene.running.url, headers={**scene.headers, **foreign})
+    assert response.status_code == status
+    assert not [name for name in response.headers if name.startswith("access-control-")]
+    assert scene.rogue.seen == []
 
 
 def test_session_of_another_grant_does_not_exist(scene: Scene) -> None:

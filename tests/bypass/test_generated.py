@@ -3,41 +3,22 @@
 import json
 import re
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from jsonschema.validators import validator_for
 
 from tests.bypass import test_headers as headers
 from tests.bypass import test_messages as messages
 from tests.bypass.conftest import Scene, call, http, rpc
+from tests.eras.schemas import FOLDER, LEGACY, MODERN, check, check_error
 
-SCHEMA = Path(__file__).parents[1] / "eras" / "schema"
-MODERN, LEGACY = "2026-07-28", "2025-11-25"
-REVISIONS = ["2025-06-18", LEGACY, MODERN]
 _example = re.compile(r"((?:<!-- schema: \S+ -->)+)\n```json\n(.*?)```", re.DOTALL)
 _schema = re.compile(r"schema: ([\d-]+)#(\w+)")
-ERRORS = {"2025-06-18": "JSONRPCError", LEGACY: "JSONRPCErrorResponse", MODERN: "JSONRPCErrorResponse"}
-CODED = {-32020: "HeaderMismatchError", -32022: "UnsupportedProtocolVersionError"}
-
-
-@cache
-def document(revision: str) -> Any:
-    return json.loads((SCHEMA / f"{revision}.json").read_text(encoding="utf-8"))
-
-
-def check(revision: str, name: str, instance: Any) -> None:
-    schema = document(revision)
-    section = "$defs" if "$defs" in schema else "definitions"
-    assert name in schema[section], f"{revision} has no {name}"
-    validator_for(schema)({**schema, "$ref": f"#/{section}/{name}"}).validate(instance)
 
 
 def examples() -> list[tuple[str, str, str]]:
-    text = (SCHEMA / "examples.md").read_text(encoding="utf-8")
+    text = (FOLDER / "examples.md").read_text(encoding="utf-8")
     return [(*named, body) for marks, body in _example.findall(text) for named in _schema.findall(marks)]
 
 
@@ -47,23 +28,13 @@ def test_example_is_valid(revision: str, name: str, body: str) -> None:
 
 
 def test_every_example_is_looked_at() -> None:
-    text = (SCHEMA / "examples.md").read_text(encoding="utf-8")
+    text = (FOLDER / "examples.md").read_text(encoding="utf-8")
     assert text.count("```json") == len(_example.findall(text)) == 10
-
-
-def check_error(answer: Any, *, modern: bool) -> None:
-    for revision in [MODERN] if modern else REVISIONS:
-        if "id" in answer or revision != "2025-06-18":
-            check(revision, ERRORS[revision], answer)
-    code = answer["error"]["code"]
-    if code in CODED:
-        assert modern
-        check(MODERN, CODED[code], answer)
 
 
 def check_result(answer: Any, name: str, *, modern: bool) -> None:
     assert ("resultType" in answer["result"]) == modern
-    for revision in [MODERN] if modern else REVISIONS[:2]:
+    for revision in [MODERN] if modern else LEGACY:
         check(revision, name, answer["result"])
 
 
@@ -150,3 +121,19 @@ def test_failure_of_the_server_is_a_valid_error_with_the_requests_id(scene: Scen
     response: httpx.Response = scene.post(rpc(way, {"name": "read", "arguments": {}}, "own-id"))
     assert response.json()["id"] == "own-id"
     check_error(response.json(), modern=False)
+    params = {"name": "read", "arguments": {}} if way == "tools/call" else {}
+    pairs = headers.said(params.get("name", ""), method=way)
+    response = headers.post(scene, rpc(way, {**params, "_meta": headers.META}, "own-id"), pairs)
+    assert response.json()["id"] == "own-id"
+    check_error(response.json(), modern=True)
+
+
+def test_method_that_a_grant_has_closed_is_a_valid_error_in_both_eras(scene: Scene) -> None:
+    options = ("--server", "up", "--policy", "policy", "--policed-methods", "all", "--id", "closed-methods")
+    token = scene.running.regate("grants", "create", *options).strip()
+    modern = {"mcp_protocol_version": MODERN, "mcp_method": "prompts/list"}
+    for params, said in (({}, {}), ({"_meta": headers.META}, modern)):
+        answer = scene.post(rpc("prompts/list", params), token=token, **said).json()
+        assert answer["error"]["code"] == 40301
+        check_error(answer, modern=bool(said))
+    assert scene.rogue.seen == []

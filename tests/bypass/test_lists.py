@@ -87,19 +87,21 @@ def test_unreadable_list_is_withheld(scene: Scene, name: str) -> None:
     assert b'"pay"' not in received
 
 
-@pytest.mark.parametrize("way", ["GET", "ping", "resources/read", "tools/call"])
-@pytest.mark.parametrize("name", ["event", "batch", "event in two lines", "gzip in transfer"])
+@pytest.mark.parametrize("way", ["GET", "GET resumed", "ping", "resources/read", "tools/call"])
+@pytest.mark.parametrize("name", ["event", "batch", "event in two lines", "event in bytes", "gzip in transfer"])
 def test_list_on_another_way_is_filtered(scene: Scene, name: str, way: str) -> None:
-    disguise = (READABLE | WITHHELD)[name]
-    scene.rogue.answers["GET"] = lambda _seen: stream(b"id: 7\ndata:\n\n")
-    given = scene.client.get(scene.running.url, headers=scene.headers).text.partition("\n")[0].removeprefix("id: ")
-    _disguised(scene, disguise, way)
-    if way == "GET":
-        headers = {**scene.headers, "last-event-id": given}
+    headers = dict(scene.headers)
+    if way == "GET resumed":
+        scene.rogue.answers["GET"] = lambda _seen: stream(b"id: 7\ndata:\n\n")
+        given = scene.client.get(scene.running.url, headers=headers).text.partition("\n")[0]
+        headers["last-event-id"] = given.removeprefix("id: ")
+    _disguised(scene, (READABLE | WITHHELD)[name], way.partition(" ")[0])
+    if way.startswith("GET"):
         received = scene.client.get(scene.running.url, headers=headers).content
     else:
         received = scene.post(rpc(way, {"name": "read", "arguments": {}})).content
     assert not _shown(received)
+    assert (b'"pay"' in received) == (name in READABLE)
 
 
 def test_list_after_all_that_is_the_usual_one(scene: Scene) -> None:

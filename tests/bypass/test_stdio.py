@@ -41,6 +41,7 @@ UNREADABLE: dict[str, Callable[[bytes], bytes]] = {
     "after another": lambda data: b'{"jsonrpc":"2.0","method":"notifications/x"}' + data,
     "of no id": lambda data: data.replace(b'"id"', b'"di"'),
     "of another id": lambda data: data.replace(b'"id": ', b'"id": 9'),
+    "in a notification": lambda data: re.sub(rb'"id": \d+', b'"method": "notifications/x"', data),
     "as an event": lambda data: b"data: " + data,
     "with a comment": lambda data: data.replace(b'"tools":', b'"tools"/**/:'),
     "cut by a carriage return": lambda data: data.replace(b'"tools":', b'"tools":\r'),
@@ -149,8 +150,13 @@ def test_list_of_a_process_in_any_disguise_is_filtered_over_http(tmp_path: Path)
                 continue
             assert HIDDEN.encode() not in received.replace(b"\0", b"")
             assert (b'"pay"' in received) or name in UNREADABLE
-        listening = client.stream("GET", running.url, headers={**headers, "accept": "text/event-stream"}, timeout=0.3)
-        told = b""
-        with pytest.raises(httpx.ReadTimeout), listening as response:
-            told = b"".join(response.iter_raw())
-        assert HIDDEN.encode() not in told
+        with client.stream("GET", running.url, headers={**headers, "accept": "text/event-stream"}) as response:
+            notice = b'{"jsonrpc":"2.0","method":"notifications/last"}'
+            with pytest.raises(httpx.ReadTimeout):
+                client.post(running.url, json=asked(0, lambda _data: notice), headers=headers, timeout=0.3)
+            told = b""
+            for part in response.iter_raw():
+                told += part
+                if notice in told:
+                    break
+        assert HIDDEN.encode() not in told.replace(b"\0", b"")

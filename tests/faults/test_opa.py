@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from tests.eras.schemas import check_error
 from tests.faults.conftest import Scene, answer, call
 
 CALLS = 1000
@@ -78,4 +79,5 @@ def test_opa_gone_makes_a_list_an_error_and_not_ready_says_so(scene: Scene) -> N
     listing = {"jsonrpc": "2.0", "id": "l", "method": "tools/list"}
     got = answer(httpx.post(scene.running.url, headers=scene.headers, json=listing, timeout=20))
     assert got["error"]["code"] == 50301
+    check_error(got, modern=False)
     assert "tools" not in str(got.get("result"))

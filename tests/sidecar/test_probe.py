@@ -11,8 +11,14 @@ from sidecar import probe
 from sidecar.core.inventory import Inventory
 from sidecar.errors import Broken, TimedOut, Unreachable, UpstreamError
 from sidecar.ports import Event, Headers, Outgoing, Reply
+from tests.eras.schemas import MODERN, check
 
 HELLO = {"jsonrpc": "2.0", "id": 1, "result": {"protocolVersion": "2025-11-25"}}
+SENT = {
+    "initialize": "InitializeRequest",
+    "notifications/initialized": "InitializedNotification",
+    "tools/list": "ListToolsRequest",
+}
 NO_SUCH_METHOD = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32601, "message": "no"}}
 
 
@@ -46,6 +52,7 @@ class Server:
 
     async def send(self, message: Outgoing) -> Reply:
         sent = json.loads(message.raw)
+        check(MODERN if message.modern else "2025-11-25", SENT[sent["method"]], sent)
         self.asked.append((sent["method"], sent.get("params", {}), message.session))
         self.headers.append(dict(message.headers))
         assert (sent["method"], sent.get("id")) == (message.method, message.id)

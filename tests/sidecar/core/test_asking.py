@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from sidecar.core import asking
+from tests.eras.schemas import LEGACY, MODERN, check
 
 CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
 
@@ -90,11 +91,15 @@ def test_legacy_form_is_a_request_of_the_gateways_own() -> None:
     form = json.loads(asking.legacy_form("gw-1", "Sure?"))
     assert (form["id"], form["method"], form["params"]["message"]) == ("gw-1", "elicitation/create", "Sure?")
     assert "mode" not in form["params"]
+    for revision in LEGACY:
+        check(revision, "ElicitRequest", form)
     flat(form["params"]["requestedSchema"])
 
 
 def test_modern_form_asks_under_the_gateways_own_key_and_has_a_state() -> None:
     result = json.loads(asking.modern_form(b'"a"', "rg1.x", "Sure?"))
+    check(MODERN, "InputRequiredResult", result["result"])
+    check(MODERN, "CallToolResultResponse", result)
     assert (result["id"], result["result"]["resultType"]) == ("a", "input_required")
     assert result["result"]["requestState"] == "rg1.x"
     ((key, asked),) = result["result"]["inputRequests"].items()
@@ -108,8 +113,9 @@ def flat(schema: Any) -> None:
 
 
 def test_come_again_has_a_state_and_asks_nothing() -> None:
-    result = json.loads(asking.come_again(b"1", "rg1.x"))["result"]
-    assert result == {"resultType": "input_required", "requestState": "rg1.x"}
+    answer = json.loads(asking.come_again(b"1", "rg1.x"))
+    check(MODERN, "CallToolResultResponse", answer)
+    assert answer["result"] == {"resultType": "input_required", "requestState": "rg1.x"}
 
 
 def test_progress_rises_below_zero_for_who_asked_for_it() -> None:

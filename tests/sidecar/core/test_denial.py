@@ -1,17 +1,12 @@
 """Source: mcp-gateway.md G16, G29, G42."""
 
 import json
-from functools import cache
-from pathlib import Path
-from typing import Any
 
 import pytest
-from jsonschema.validators import validator_for
 
 from sidecar.core import denial
+from tests.eras.schemas import LEGACY, check
 
-SCHEMAS = Path(__file__).parents[2] / "eras" / "schema"
-LEGACY = ["2025-06-18", "2025-11-25"]
 META = {
     "outcome": "deny",
     "rule": "/tools/create_charge/deny_if/always",
@@ -19,18 +14,6 @@ META = {
     "retry_at": None,
     "approval": None,
 }
-
-
-@cache
-def validator(revision: str, name: str) -> Any:
-    schema = json.loads((SCHEMAS / f"{revision}.json").read_text("utf-8"))
-    section = "$defs" if "$defs" in schema else "definitions"
-    assert name in schema[section]
-    return validator_for(schema)({**schema, "$ref": f"#/{section}/{name}"})
-
-
-def check(revision: str, name: str, document: Any) -> None:
-    validator(revision, name).validate(document)
 
 
 @pytest.mark.parametrize("revision", LEGACY)

@@ -9,6 +9,7 @@ from sidecar.core import unseen
 from sidecar.core.jsonrpc import Request, parse
 from sidecar.core.messages import ToolCall
 from sidecar.errors import HeaderMismatch, Malformed, ProtocolError
+from tests.eras.schemas import check_error
 
 META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -52,6 +53,7 @@ def test_answer_names_the_tool_and_nothing_else(modern: bool, status: int) -> No
     assert found == status
     error = {"code": -32602, "message": 'Unknown tool: p"ay'}
     assert json.loads(body) == {"jsonrpc": "2.0", "id": 1, "error": error}
+    check_error(json.loads(body), modern=modern)
 
 
 def test_refused_call_of_no_tool_is_judged_whatever_the_server_says_of_the_tool() -> None:

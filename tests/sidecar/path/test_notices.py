@@ -14,6 +14,7 @@ from sidecar.errors import OpaUnreachable
 from sidecar.path.judgement import Caller
 from sidecar.path.notices import Notices
 from sidecar.ports import Event, Grant, Reply, let_go
+from tests.eras.schemas import LEGACY, MODERN, check
 from tests.fakes import FakeDecisionPoint
 
 LISTED = b'{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"open"},{"name":"closed"}]}}'
@@ -87,6 +88,12 @@ class Desk:
 async def next_of(events: AsyncGenerator[Event, None]) -> Event:
     async with asyncio.timeout(5):
         return await anext(events)
+
+
+def test_notices_are_valid() -> None:
+    for revision in LEGACY:
+        check(revision, "ToolListChangedNotification", CHANGED)
+    check(MODERN, "ToolListChangedNotification", TAGGED)
 
 
 async def test_listener_is_told_once_for_each_change_and_without_an_event_id() -> None:

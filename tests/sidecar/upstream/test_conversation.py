@@ -12,6 +12,7 @@ import pytest
 
 from sidecar.errors import Broken, TimedOut, Unreachable
 from sidecar.ports import Reply
+from tests.eras.schemas import LEGACY, MODERN, check
 
 SERVERS = Path(__file__).parents[2] / "servers"
 Rogue = Callable[..., Any]
@@ -127,6 +128,8 @@ async def test_answer_too_late_times_out_and_is_cancelled(rogue: Rogue, legacy: 
     calls = [m for m in heard if m.get("params", {}).get("name") == "silent"]
     cancelled = [m for m in heard if m.get("method") == "notifications/cancelled"]
     assert [m["params"]["requestId"] for m in cancelled] == [calls[0]["id"]]
+    for revision in LEGACY if legacy else [MODERN]:
+        check(revision, "CancelledNotification", cancelled[0])
 
 
 async def test_server_that_does_not_read_is_unreachable_for_what_was_not_written(rogue: Rogue) -> None:
