@@ -3,9 +3,11 @@
 `--mutants` says how many messages are tried, `--fuzz-seed` which.
 """
 
+import asyncio
 import json
 import logging
 import resource
+import time
 from collections import Counter
 from decimal import Decimal
 from typing import Any
@@ -29,6 +31,9 @@ from tests.fakes import ALLOWED, FakeApprovals, FakeAudit, FakeClock, FakeCounte
 FEW = 12_000
 BATCH = 5_000
 LIVE = 600
+BUSY_S = 2
+"""The most that one message may take of a processor: seldom is it a millisecond."""
+PATIENCE_S = 60
 REFUSALS = {200, 202, 400, 404}
 FAULT = Decision("deny", "(arguments)", "no", "sha256:one", [])
 logger = logging.getLogger(__name__)
@@ -123,7 +128,10 @@ async def test_readers_of_what_is_forwarded_read_what_opa_was_asked(pytestconfig
         forwarded: list[tuple[bytes, Any]] = []
         for _ in range(min(BATCH, total - done)):
             body, headers = mutants.next()
-            status, outgoing, query = await bench.send(body, headers)
+            begun = time.process_time()
+            async with asyncio.timeout(PATIENCE_S):
+                status, outgoing, query = await bench.send(body, headers)
+            assert time.process_time() - begun < BUSY_S, (body, headers)
             assert status in REFUSALS, (status, body, headers)
             if outgoing is None:
                 counted["refused"] += 1

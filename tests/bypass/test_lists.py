@@ -87,7 +87,7 @@ def test_unreadable_list_is_withheld(scene: Scene, name: str) -> None:
     assert b'"pay"' not in received
 
 
-@pytest.mark.parametrize("way", ["GET", "GET resumed", "ping", "resources/read", "tools/call"])
+@pytest.mark.parametrize("way", ["GET", "GET resumed", "ping", "resources/read", "tasks/result", "tools/call"])
 @pytest.mark.parametrize("name", ["event", "batch", "event in two lines", "event in bytes", "gzip in transfer"])
 def test_list_on_another_way_is_filtered(scene: Scene, name: str, way: str) -> None:
     headers = dict(scene.headers)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.bypass.conftest import Scene, call, rpc
+from tests.bypass.conftest import Scene, call, http, rpc
 
 PLAIN = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"read","arguments":{}}}'
 DENIED = PLAIN.replace(b"read", b"delete_repo")
@@ -110,6 +110,16 @@ def test_call_against_the_policy_is_denied(scene: Scene, name: str) -> None:
 def test_unusual_but_plain_call_reaches_the_server_as_it_is(scene: Scene, name: str) -> None:
     assert "error" not in scene.post(PASSED[name]).json()
     assert [seen.body for seen in scene.rogue.seen] == [PASSED[name]]
+
+
+@pytest.mark.parametrize("method", ["tools/call", "tasks/get", "tasks/list", "tasks/result", "tasks/cancel"])
+def test_task_is_begun_and_followed_as_it_is(scene: Scene, method: str) -> None:
+    answer = b'{"jsonrpc":"2.0","id":1, "result":{"task":{"taskId":"t","status":"working","ttl":9e2}}}'
+    scene.rogue.answers[method] = lambda _seen: http(answer)
+    params = {"name": "read", "arguments": {}, "task": {"ttl": 1000}} if method == "tools/call" else {"taskId": "t"}
+    body = json.dumps(rpc(method, params)).encode()
+    assert scene.post(body).content == answer
+    assert [seen.body for seen in scene.rogue.seen] == [body]
 
 
 def test_approval_is_for_one_grant_one_call_and_once(scene: Scene) -> None:
