@@ -105,7 +105,7 @@ class Container(Peer):
         return str(self._container.id)
 
     async def _end(self) -> None:
-        if self._stdin is not None and self._stdin.can_write_eof():
+        if self._stdin is not None and not self._stdin.is_closing() and self._stdin.can_write_eof():
             self._stdin.write_eof()
         if not await self._has_exited(self._image.grace_s):
             await asyncio.to_thread(self._daemon.kill, self._container, "SIGTERM")

@@ -42,7 +42,8 @@ class Peer(ABC):
     @property
     def is_alive(self) -> bool:
         """Whether lines can still be exchanged."""
-        return self._death is None and self._ending is None
+        stdin = self._stdin
+        return self._death is None and self._ending is None and stdin is not None and not stdin.is_closing()
 
     async def write(self, message: bytes) -> None:
         """Writes one message as a line, in the order of the calls; waits while the server does not read.
@@ -103,7 +104,7 @@ class Peer(ABC):
 
     def _write(self, message: bytes) -> None:
         if not self.is_alive or self._stdin is None:
-            died = self._death or Death("The MCP server has been ended.", self._hint())
+            died = self._death or Death(self._obituary(), self._hint())
             raise Unreachable(died.message, hint=died.hint)
         self._stdin.write(one_line(message))
 

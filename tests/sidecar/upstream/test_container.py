@@ -9,12 +9,13 @@ from typing import Any
 
 import docker
 import pytest
+import uvloop
 from structlog.testing import capture_logs
 
 from sidecar.core.lines import Overlong
 from sidecar.errors import Unreachable
 from sidecar.upstream.container import Container, Image
-from sidecar.upstream.dockerd import LABEL, Mount, Spec
+from sidecar.upstream.dockerd import LABEL, Mount, Running, Spec
 from sidecar.upstream.leases import known
 from sidecar.upstream.stdio import LineUpstream
 from tests.sidecar.upstream.conftest import Client, Ears
@@ -125,6 +126,33 @@ async def test_container_that_exits_is_told_with_its_code_and_its_last_words(sta
     assert await ears.line() == b"half"
     assert [entry["line"] for entry in logs if entry["event"] == "server_stderr"] == ["no key\x1b given"]
     await until(lambda: not running(image))
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_container_whose_end_is_not_known_yet_is_unreachable_and_removed_without_a_word(
+    run: Callable[..., None], python_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gateway's own event loop refuses whatever a closed connection is asked."""
+    image = Image(Spec(python_image, ("python3", "-S", "-c", "input(); raise SystemExit(3)")), tmp_path)
+    known, wait = threading.Event(), Running.wait
+    monkeypatch.setattr(Running, "wait", lambda running: known.wait(60) and wait(running))
+
+    async def live() -> None:
+        container = await image.open(Ears())
+        await container.write(b"x")
+        await until(lambda: not container._is_open)
+        container.write_soon(b"y")
+        with pytest.raises(Unreachable, match="closed its output"):
+            await container.write(b"z")
+        known.set()
+        await container.close()
+        assert running(image) == []
+
+    with capture_logs() as logs:
+        run(live())
+    assert logs == []
+    assert image._daemon is not None
+    image._daemon._client.close()
 
 
 async def test_container_past_its_memory_limit_is_killed_and_told_so(started: Callable[..., Any]) -> None:
