@@ -151,8 +151,11 @@ async def test_readers_of_what_is_forwarded_read_what_opa_was_asked(pytestconfig
     assert resident_kb() - resident < 64 * 1024
 
 
-def test_bent_messages_over_http_call_nothing_that_policy_denies(scene: Scene, pytestconfig: pytest.Config) -> None:
+def test_bent_messages_over_http_call_nothing_that_policy_denies(
+    scene: Scene, pytestconfig: pytest.Config, caplog: pytest.LogCaptureFixture
+) -> None:
     """The same with a real OPA, over sockets: the server may see calls of allowed tools only, by anybody's reading."""
+    caplog.set_level(logging.WARNING, "httpx")
     mutants = Mutants(pytestconfig.getoption("--fuzz-seed") + 1)
     usual = [(name.encode(), value.encode()) for name, value in scene.headers.items() if not name.startswith("mcp-")]
     for _ in range(LIVE):
