@@ -111,6 +111,7 @@ LEDGER: dict[str, Requirement] = {
         "25 and 26 transports, Sending 2",
         "A body is plain JSON of a bounded size, and Accept names both types.",
         _FRAMING
+        + _in("bypass/test_framing", "body_without_end_is_refused_while_it_comes")
         + _in("sidecar/downstream/test_guard", "form_odd_post_is_refused", "form_usual_post_passes")
         + _in("sidecar/downstream/test_http", "body_is_bounded"),
     ),
@@ -118,6 +119,7 @@ LEDGER: dict[str, Requirement] = {
         "25 and 26 transports, Security Warning",
         "A foreign Origin or Host is refused, and Origin is not forwarded.",
         _FRAMING
+        + _in("bypass/test_framing", "page_from_elsewhere_is_refused_by_every_method")
         + _in(
             "sidecar/downstream/test_guard",
             "place_foreign_odd_or_doubled_host_is_refused",
