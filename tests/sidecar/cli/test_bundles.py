@@ -159,47 +159,70 @@ def _said(url: str) -> str:
     return text
 
 
-def test_bundle_that_is_replaced_changes_decisions_without_a_restart(
-    start: Callable[..., Running], tmp_path: Path
-) -> None:
-    shelf = tmp_path / "bundles"
-    shelf.mkdir()
-    (tmp_path / "server.py").write_text(SERVER)
-    (tmp_path / "public.pem").write_bytes(bundles.public_pem(bundles.EC_KEY))
-    (tmp_path / "token").write_text("t0ken")
+class Place:
+    """A folder with a bundle server's bundles, and gateways that take theirs from it."""
 
-    def put(data: bytes) -> None:
-        (shelf / ".new").write_bytes(data)
-        (shelf / ".new").replace(shelf / "p.tar.gz")
+    def __init__(self, folder: Path, start: Callable[..., Running]) -> None:
+        self.folder, self.start, self.shelf = folder, start, folder / "bundles"
+        self.listens = "127.0.0.1:0"
+        self.shelf.mkdir()
+        (folder / "server.py").write_text(SERVER)
+        (folder / "public.pem").write_bytes(bundles.public_pem(bundles.EC_KEY))
+        (folder / "token").write_text("t0ken")
 
-    put(bundles.bundle(serial=7))
-    serving = start("bundles", "bundles", "serve", "bundles", "--listen", "127.0.0.1:0", "--token-file", "token")
-    line = serving.until(lambda: serving.out.read_text().partition("\n")[0])
-    base = line.split()[-1].removesuffix("/NAME.tar.gz")
-    settings = {
-        "auth": False,
-        "listen_port": 0,
-        "state": "state",
-        "servers": {"s": {"command": [sys.executable, "server.py"], "cwd": "."}},
-        "grants": {"g": {"server": "s", "policy": "p", "token_sha256": "0" * 64}},
-        "bundle": {
-            "url": f"{base}/p.tar.gz",
-            "token": {"file": "token"},
-            "keys": [{"file": "public.pem", "alg": "ES256"}],
-            "poll_s": 0.1,
-        },
-    }
-    (tmp_path / "regate.yaml").write_text(json.dumps(settings))
+    def put(self, data: bytes) -> None:
+        (self.shelf / ".new").write_bytes(data)
+        (self.shelf / ".new").replace(self.shelf / "p.tar.gz")
 
-    def gateway(number: int) -> tuple[Running, str]:
-        ready = tmp_path / f"ready{number}.json"
-        running = start(f"gateway{number}", "serve", "--config", "regate.yaml", "--ready-file", ready.name)
+    def serve(self, **bundle: Any) -> Running:
+        """The bundle server, where it was before if it was there, and settings that name it."""
+        serving = self.start(
+            "bundles", "bundles", "serve", "bundles", "--listen", self.listens, "--token-file", "token"
+        )
+        line = serving.until(lambda: serving.out.read_text().partition("\n")[0])
+        base = line.split()[-1].removesuffix("/NAME.tar.gz")
+        self.listens = urlsplit(base).netloc
+        settings = {
+            "auth": False,
+            "listen_port": 0,
+            "state": "state",
+            "servers": {"s": {"command": [sys.executable, "server.py"], "cwd": "."}},
+            "grants": {"g": {"server": "s", "policy": "p", "token_sha256": "0" * 64}},
+            "bundle": {
+                "url": f"{base}/p.tar.gz",
+                "token": {"file": "token"},
+                "keys": [{"file": "public.pem", "alg": "ES256"}],
+                "poll_s": 0.1,
+            }
+            | bundle,
+        }
+        (self.folder / "regate.yaml").write_text(json.dumps(settings))
+        return serving
+
+    def gateway(self, number: int) -> tuple[Running, str]:
+        ready = self.folder / f"ready{number}.json"
+        running = self.start(f"gateway{number}", "serve", "--config", "regate.yaml", "--ready-file", ready.name)
         running.until(lambda: ready.exists() and ready.read_text())
         return running, json.loads(ready.read_text())["url"]
 
-    first, url = gateway(1)
+
+def _readiness(url: str) -> int:
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=ANSWER_S)
+    connection.request("GET", "/readyz")
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def test_bundle_that_is_replaced_changes_decisions_without_a_restart(
+    start: Callable[..., Running], tmp_path: Path
+) -> None:
+    place = Place(tmp_path, start)
+    place.put(bundles.bundle(serial=7))
+    serving = place.serve()
+    first, url = place.gateway(1)
     assert _said(url) == "done"
-    put(bundles.bundle({"p": bundles.DENIES}, serial=8))
+    place.put(bundles.bundle({"p": bundles.DENIES}, serial=8))
     first.until(lambda: "is not permitted by policy" in _said(url))
     for number, hostile in enumerate(
         (
@@ -210,12 +233,28 @@ def test_bundle_that_is_replaced_changes_decisions_without_a_restart(
             bytes(40_000_000),
         )
     ):
-        put(hostile)
+        place.put(hostile)
         first.until(lambda number=number: first.out.read_text().count(NOT_IN_FORCE) > number)
         assert "is not permitted by policy" in _said(url)
     serving.stop()
     first.stop()
-    second, url = gateway(2)
+    second, url = place.gateway(2)
     assert "is not permitted by policy" in _said(url)
     second.stop()
     assert serving.process.returncode == 0
+
+
+def test_policies_that_nobody_confirms_for_too_long_close_the_gate_until_their_source_is_back(
+    start: Callable[..., Running], tmp_path: Path
+) -> None:
+    place = Place(tmp_path, start)
+    place.put(bundles.bundle(serial=7))
+    serving = place.serve(max_policy_age_s=2)
+    gateway, url = place.gateway(1)
+    gateway.until(lambda: (_said(url), _readiness(url)) == ("done", 200))
+    serving.stop()
+    gateway.until(lambda: "Policy decision unavailable" in _said(url))
+    assert _readiness(url) == 503
+    place.serve(max_policy_age_s=2)
+    gateway.until(lambda: (_said(url), _readiness(url)) == ("done", 200))
+    gateway.stop()
