@@ -347,6 +347,7 @@ def test_output_that_cannot_be_written_is_no_traceback(redirection: str, code: i
 
 def test_module_runs_as_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["regate", "--version"])
+    monkeypatch.delitem(sys.modules, "sidecar.__main__", raising=False)
     with pytest.raises(SystemExit) as ended:
         runpy.run_module("sidecar", run_name="__main__")
     assert ended.value.code == 0

@@ -38,7 +38,7 @@ def test_flags_are_told_again_so_that_they_hold_in_any_folder_and_show_no_value(
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ({"container": ImageFlags("x"), "upstream": "http://h/mcp"}, "name the server"),
+        ({"container": ImageFlags("x"), "upstream": "http://h/mcp"}, "name one server"),
         ({"container": ImageFlags(None, "bridge"), "command": ["x"]}, "--network is for --image"),
         ({"container": ImageFlags(None, None, ["a:/b"]), "command": ["x"]}, "--mount is for --image"),
         ({"container": ImageFlags(None, None, (), "0"), "command": ["x"]}, "--user is for --image"),

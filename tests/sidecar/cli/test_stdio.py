@@ -42,4 +42,4 @@ def test_stdio_needs_a_server(regate: Callable[..., Any], tmp_path: Path) -> Non
     (tmp_path / "policy.json").write_text("{}", encoding="utf-8")
     done = regate("stdio", "--policy", "policy.json")
     assert done.code == 2
-    assert "name the server" in done.err
+    assert "name one server" in done.err
