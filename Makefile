@@ -15,7 +15,7 @@ export XDG_CACHE_HOME := $(CURDIR)/.cache
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-deploy check bench agreement guards mutants clients golden image sbom test-images render lock clean
+.PHONY: help setup run demo test test-deploy test-cluster check bench agreement guards mutants clients golden image sbom test-images render lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,10 @@ test: check ## set everything up, check, and pass all tests; the core and the tr
 
 test-deploy: setup $(STAMPS)/test $(STAMPS)/deploy ## render deploy/ by helm and kustomize, compare and check it; with KUBECONFIG, a dry run there
 	$(BIN)/python -m pytest -q tests/deploy
+
+test-cluster: setup $(STAMPS)/test $(STAMPS)/deploy ## a real Kubernetes (that of KUBECONFIG, or one of its own): chart, injector, Flux, rolling update
+	@sh scripts/docker.sh bash scripts/cluster/run.sh $(BIN)/python -m pytest -v --cluster --cluster-report docs/deploy-verified.md \
+	    tests/cluster tests/deploy/test_dry_run.py
 
 test-images: setup $(STAMPS)/test ## the container images at work, and all of deploy/compose: takes some 15 minutes the first time
 	@sh scripts/docker.sh $(BIN)/python -m pytest -m docker --images $(DOCKERED) $(IMAGES)

@@ -25,6 +25,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--more-clients", action="store_true", help="try also the clients that have to be compiled")
     parser.addoption("--mutants", type=int, default=0, help="how many bent messages are sent  [default: 12,000]")
     parser.addoption("--pairs", type=int, default=0, help="how many pairs of policies are diffed  [default: a few]")
+    parser.addoption("--cluster", action="store_true", help="run the tests in a real cluster, that of $KUBECONFIG")
+    parser.addoption("--cluster-report", help="the file to write when all of them have passed")
     parser.addoption("--images", action="store_true", help="run the long tests of container images, too")
 
 

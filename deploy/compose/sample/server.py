@@ -1,11 +1,12 @@
 """A sample MCP server for the compose file and for tests: a till. Over HTTP, or over stdio with `--stdio`.
 
-`calls` counts what has reached it, so that a test can see what a gateway let through.
+`calls` counts what has reached it, and standard error names each call, so that a test can see what a gateway let through.
 """
 
 import argparse
 import asyncio
 import os
+import sys
 from collections import Counter
 
 import uvicorn
@@ -16,24 +17,29 @@ server = MCPServer("till")
 _seen: Counter[str] = Counter()
 
 
+def _reached(tool: str, which: object = "") -> None:
+    _seen[tool] += 1
+    print("reached", tool, which, file=sys.stderr, flush=True)
+
+
 @server.tool()
 def balance() -> int:
     """What is in the till."""
-    _seen["balance"] += 1
+    _reached("balance")
     return 1000
 
 
 @server.tool()
 def pay(to: str, amount: int) -> str:
     """Pays somebody."""
-    _seen["pay"] += 1
+    _reached("pay", to)
     return f"paid {amount} to {to}"
 
 
 @server.tool()
 async def ship(parcel: int, seconds: float = 2) -> str:
     """Ships a parcel, which takes its time."""
-    _seen["ship"] += 1
+    _reached("ship", parcel)
     await asyncio.sleep(seconds)
     return f"shipped {parcel}"
 
@@ -41,14 +47,14 @@ async def ship(parcel: int, seconds: float = 2) -> str:
 @server.tool()
 def refund(to: str, amount: int) -> str:
     """Gives money back. No policy here permits it."""
-    _seen["refund"] += 1
+    _reached("refund", to)
     return f"refunded {amount} to {to}"
 
 
 @server.tool()
 def empty_till() -> str:
     """Takes all of it. The policy hides it."""
-    _seen["empty_till"] += 1
+    _reached("empty_till")
     return "gone"
 
 
