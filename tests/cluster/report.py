@@ -51,7 +51,7 @@ class Report:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._seconds[report.nodeid] = self._seconds.get(report.nodeid, 0) + report.duration
-        if report.when == "call" and report.passed:
+        if report.when == "call" and report.passed and report.nodeid.startswith("tests/cluster/"):
             measured = "; ".join(f"{name}: {value}" for name, value in report.user_properties)
             row = f"| {self._said[report.nodeid]} | {self._seconds[report.nodeid]:.1f} | {measured} |"
             self._rows.append(row)
