@@ -48,5 +48,5 @@ def test_api_server_refuses_a_field_that_nobody_knows() -> None:
 def _apply(one: Object) -> subprocess.CompletedProcess[bytes]:
     """In a namespace that is there: in a dry run ours cannot be made first."""
     one["metadata"]["namespace"] = NAMESPACE
-    command = ["kubectl", "apply", "--server-side", "--validate=strict", "--dry-run=server", "--force-conflicts", "-f", "-"]
+    command = ["kubectl", "apply", "--server-side", "--validate=strict", "--dry-run=server", "-f", "-"]
     return subprocess.run(command, input=json.dumps(one).encode(), capture_output=True, timeout=60)
