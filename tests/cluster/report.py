@@ -30,7 +30,7 @@ Every call was made by an MCP client in a pod.
 Seconds are those of the whole test, with what it had to install and to wait for. {note}
 """
 _NOTE = """A policy's way from `git push` to a decision is mostly the kubelet's,
-which brings a changed ConfigMap to its pods within {sync} or so, after Flux' own interval (5 s here)."""
+which brings a changed ConfigMap to its pods within its syncFrequency ({sync} here, by default 1m), after Flux' own interval (5 s here)."""
 
 
 class Report:
@@ -59,7 +59,7 @@ class Report:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         target = self._config.getoption("--cluster-report")
         if target and len(self._rows) == self._wanted and not session.testsfailed:
-            note = _NOTE.format(sync="a minute")
+            note = _NOTE.format(sync=os.environ.get("K8S_SYNC", "1m"))
             versions = "\n".join(f"| {name} | {version} |" for name, version in _versions())
             text = _HEAD.format(
                 day=datetime.now(UTC).date(), commit=_git(), versions=versions, rows="\n".join(self._rows), note=note

@@ -70,12 +70,13 @@ def gone(injector: str) -> Iterator[None]:
 
     def scaled(replicas: int) -> None:
         kube.kubectl("-n", injector, "scale", "deployment/regate-injector", f"--replicas={replicas}")
-        path = "{.items[*].endpoints[?(@.conditions.ready==true)].addresses}"
-        words = ("-n", injector, "get", "endpointslices", "-l", "kubernetes.io/service-name=regate-injector")
-        kube.eventually(
-            lambda: len(kube.kubectl(*words, "-o", f"jsonpath={path}").split()) == replicas,
-            f"{replicas} injectors answer",
-        )
+        words = ("-n", injector, "endpointslices", "-l", "kubernetes.io/service-name=regate-injector")
+
+        def answering() -> int:
+            endpoints = [one for part in kube.found(*words)["items"] for one in part["endpoints"] or []]
+            return sum(one["conditions"]["ready"] for one in endpoints)
+
+        kube.eventually(lambda: answering() == replicas, f"{replicas} injectors answer")
 
     scaled(0)
     selected = ("-n", injector, "-l", "app.kubernetes.io/name=regate-injector")
