@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from sidecar import __version__
 
@@ -156,7 +157,13 @@ class Agent:
         return ran("kubectl", "-n", self.namespace, "exec", "agent", "--", *command)
 
     def does(self, url: str, *calls: tuple[str, Mapping[str, Any]]) -> tuple[list[str], list[tuple[bool, str]]]:
-        """The tools it sees, and for each call whether it failed, and the answer's text."""
+        """The tools it sees, and for each call whether it failed, and the answer's text.
+
+        A Service may lead nowhere for a moment after its pod is ready: kube-proxy has yet to learn of it.
+        """
+        place = urlsplit(url)
+        port = place.port or 80
+        eventually(lambda: self.connects(place.hostname or "", port) == "open", f"{url} takes connections")
         order = {"url": url, "token": TOKEN, "mode": "auto", "calls": calls, "together": False}
         done = self.runs("python", "/agent/agent.py", json.dumps(order))
         assert done.returncode == 0, done.stderr[-3000:]

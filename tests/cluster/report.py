@@ -30,7 +30,8 @@ Every call was made by an MCP client in a pod.
 Seconds are those of the whole test, with what it had to install and to wait for. {note}
 """
 _NOTE = """A policy's way from `git push` to a decision is mostly the kubelet's,
-which brings a changed ConfigMap to its pods within its syncFrequency ({sync} here, by default 1m), after Flux' own interval (5 s here)."""
+which brings a changed ConfigMap to its pods within its syncFrequency ({sync} here, by default 1m), after Flux' own
+interval (5 s here)."""
 
 
 class Report:
