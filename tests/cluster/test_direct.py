@@ -30,7 +30,7 @@ def test_call_without_a_token_is_refused(address: str, agent: Agent) -> None:
         "try: urllib.request.urlopen(request)\n"
         "except urllib.error.HTTPError as error: print(error.code)\n"
     )
-    done = agent.runs("python", "-c", script, f"http://{address}:8700/mcp")
+    done = agent.runs("python", "-c", script, f"http://regate.{agent.namespace}.svc:8700/mcp")
     assert done.stdout.strip() == "401", done.stdout + done.stderr
 
 
