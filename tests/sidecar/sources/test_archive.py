@@ -92,6 +92,7 @@ GOOD = packed(TEXT)
         (gzip.compress(b"no tar at all" * 100), "not a tar archive"),
         (gzip.compress(gzip.decompress(GOOD)[:600]), "cut off|not a tar"),
     ],
+    ids=["nothing", "text", "short", "shorter", "bent", "twice", "no tar", "half a tar"],
 )
 def test_unpack_damaged_bundle_is_refused(data: bytes, says: str) -> None:
     with pytest.raises(BundleRefused, match=says):
