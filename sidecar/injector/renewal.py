@@ -4,6 +4,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,9 @@ from sidecar.statedir import write_private
 KINDS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
 LOOK_S = 60.0
 """How often the Secret and the webhooks are looked at."""
+
+_TURNS = 4
+"""How often other replicas may be first before it is an error."""
 
 _MEMBERS = {"authorities": "ca.crt", "certificate": "tls.crt", "key": "tls.key"}
 
@@ -42,19 +46,23 @@ async def renewed(cluster: Cluster, place: Place, now: datetime) -> Issued:
     """
     secret = await cluster.secret(place.namespace, place.secret)
     issued = _issued(secret)
+    configurations = [
+        (
+            kind,
+            name,
+            {hook["name"]: hook["clientConfig"].get("caBundle") for hook in await cluster.webhooks(kind, name)},
+        )
+        for kind in KINDS
+        for name in place.configurations
+        for hooks in [await cluster.webhooks(kind, name)]
+    ]
     if issued is None or issued.is_due(place.names, now):
-        issued = issue(place.names, now, issued)
+        issued = issue(place.names, now, issued or _shown_still(configurations))
         await cluster.put_secret(place.namespace, _secret(place, issued, secret))
     bundle = base64.b64encode(issued.authorities).decode()
-    for kind in KINDS:
-        for name in place.configurations:
-            hooks = {
-                hook["name"]: bundle
-                for hook in await cluster.webhooks(kind, name)
-                if hook["clientConfig"].get("caBundle") != bundle
-            }
-            if hooks:
-                await cluster.trust(kind, name, hooks)
+    for kind, name, trusted in configurations:
+        if late := {hook: bundle for hook, held in trusted.items() if held != bundle}:
+            await cluster.trust(kind, name, late)
     for file, data in (("tls.key", issued.key), ("tls.crt", issued.certificate)):
         path = place.files / file
         if not path.exists() or path.read_bytes() != data:
@@ -78,10 +86,11 @@ async def keep(
 
 async def first(cluster: Cluster, place: Place) -> None:
     """The certificate to begin with. Raises: ClusterError."""
-    try:
-        await renewed(cluster, place, datetime.now(UTC))
-    except Conflict:
-        await renewed(cluster, place, datetime.now(UTC))
+    for _ in range(_TURNS):
+        with suppress(Conflict):
+            await renewed(cluster, place, datetime.now(UTC))
+            return
+    await renewed(cluster, place, datetime.now(UTC))
 
 
 def _issued(secret: Mapping[str, Any] | None) -> Issued | None:
@@ -90,6 +99,15 @@ def _issued(secret: Mapping[str, Any] | None) -> Issued | None:
         return Issued(**{member: base64.b64decode(data[name], validate=True) for member, name in _MEMBERS.items()})
     except (KeyError, TypeError, binascii.Error):
         return None
+
+
+def _shown_still(configurations: Sequence[tuple[str, str, Mapping[str, str | None]]]) -> Issued | None:
+    """Whom the API server trusts now: where the Secret was lost, other replicas show that one's certificate still."""
+    for _, _, trusted in configurations:
+        for held in trusted.values():
+            with suppress(TypeError, binascii.Error):
+                return Issued(base64.b64decode(held or "", validate=True), b"", b"")
+    return None
 
 
 def _secret(place: Place, issued: Issued, before: Mapping[str, Any] | None) -> dict[str, Any]:

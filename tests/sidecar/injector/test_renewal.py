@@ -71,6 +71,26 @@ async def test_first_of_two_replicas_makes_it_and_the_other_takes_it(
     assert (mine.files / "tls.crt").read_bytes() == (theirs.files / "tls.crt").read_bytes()
 
 
+async def test_secret_that_is_lost_is_made_anew_and_the_one_still_shown_stays_trusted(
+    cluster: Cluster, api: Api, tmp_path: Path
+) -> None:
+    first = await renewal.renewed(cluster, place(tmp_path), NOW)
+    assert api.secret is not None
+    api.secret["data"] = {}
+    second = await renewal.renewed(cluster, place(tmp_path), NOW)
+    assert second.authorities.endswith(first.authorities)
+    assert trusted(api) == {base64.b64encode(second.authorities).decode()}
+
+
+async def test_authority_that_is_none_is_trusted_no_longer(cluster: Cluster, api: Api, tmp_path: Path) -> None:
+    for hooks in api.hooks.values():
+        for hook in hooks:
+            hook["clientConfig"]["caBundle"] = "!"
+    issued = await renewal.renewed(cluster, place(tmp_path), NOW)
+    assert issued.authorities.count(b"BEGIN CERTIFICATE") == 1
+    assert trusted(api) == {base64.b64encode(issued.authorities).decode()}
+
+
 @pytest.mark.parametrize("data", [None, {}, {"ca.crt": "!", "tls.crt": "", "tls.key": ""}])
 async def test_secret_that_holds_no_certificate_is_replaced(
     cluster: Cluster, api: Api, tmp_path: Path, data: Any
