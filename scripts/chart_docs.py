@@ -13,11 +13,10 @@ from typing import Any
 
 import yaml
 
+from sidecar.settings import schema as settings_schema
+
 ROOT = Path(__file__).resolve().parents[1]
 CHART = ROOT / "deploy" / "helm" / "regate"
-sys.path.insert(0, str(ROOT))
-
-from sidecar.settings import schema as settings_schema  # noqa: E402
 
 _MARK = "# -- "
 _MADE = "<!-- Made by scripts/chart_docs.py from values.yaml; change that, then run `make render`. -->"

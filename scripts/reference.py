@@ -2,34 +2,31 @@
 
 The Helm chart repeats the settings in its schema, so its pages are written too.
 
-`python scripts/reference.py` writes the pages; a test compares them with `pages()`.
+`python -m scripts.reference` writes the pages; a test compares them with `pages()`.
 """
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import typer
+from pydantic import BaseModel
+
+from scripts import chart_docs
+from sidecar import cli
+from sidecar.settings import auth as settings_auth
+from sidecar.settings import container as settings_container
+from sidecar.settings import file as settings_file
+from sidecar.settings import model as settings
+from sidecar.settings import serving as settings_serving
+from sidecar.settings import shared as settings_shared
+from sidecar.settings import sources as settings_sources
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "reference"
-sys.path.insert(0, str(ROOT))
-
-from pydantic import BaseModel  # noqa: E402
-
-from scripts import chart_docs  # noqa: E402
-from sidecar import cli  # noqa: E402
-from sidecar.settings import auth as settings_auth  # noqa: E402
-from sidecar.settings import container as settings_container  # noqa: E402
-from sidecar.settings import file as settings_file  # noqa: E402
-from sidecar.settings import model as settings  # noqa: E402
-from sidecar.settings import serving as settings_serving  # noqa: E402
-from sidecar.settings import shared as settings_shared  # noqa: E402
-from sidecar.settings import sources as settings_sources  # noqa: E402
 
 _WIDTH = 100
-_MADE = "<!-- Made by scripts/reference.py; change the code, then run that. -->"
+_MADE = "<!-- Made by scripts/reference.py; change the code, then run `make render`. -->"
 _EXAMPLE = """\
 ```yaml
 listen_host: 127.0.0.1

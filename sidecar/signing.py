@@ -15,7 +15,6 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from sidecar.errors import SidecarError
 
 PATH = ".signatures.json"
-ALGORITHMS = tuple(f"{family}{bits}" for family in ("RS", "ES", "PS", "HS") for bits in (256, 384, 512))
 KEY_ID = "default"
 """The name under which `opa run --verification-key` keeps its key; `opa sign` uses it, too."""
 _MANIFEST = ".manifest"
@@ -32,7 +31,7 @@ class SigningFailed(SidecarError):
 def signatures(files: Mapping[str, str], key: bytes, algorithm: str) -> str:
     """The text of `.signatures.json`: one token that names every file with its digest.
 
-    Shape: `key` is a private key in PEM, or for HS* the secret itself; `algorithm` is one of `ALGORITHMS`.
+    Shape: `key` is a private key in PEM, or for HS* the secret itself; `algorithm` is one of `algorithms.ALGORITHMS`.
     Raises: SigningFailed.
     """
     entries = [

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from sidecar.algorithms import Algorithm
 from sidecar.cli import files
 from sidecar.cli.findings import lines
 from sidecar.cli.policyfiles import by_id
@@ -22,21 +23,6 @@ MapOption = Annotated[
         help="Text of an unconditional denial that is to wait for a person instead. May be repeated.  [default: none]",
     ),
 ]
-AlgorithmName = Literal[
-    "RS256",
-    "RS384",
-    "RS512",
-    "ES256",
-    "ES384",
-    "ES512",
-    "PS256",
-    "PS384",
-    "PS512",
-    "HS256",
-    "HS384",
-    "HS512",
-]
-
 _EXAMPLE = """\b
 Examples:
   regate build policies/ -o bundle.tar.gz
@@ -67,7 +53,7 @@ def build(
             help="File with the private key in PEM, or with the secret of HS*.  [default: none]",
         ),
     ] = None,
-    algorithm: Annotated[AlgorithmName, typer.Option("--alg", help="How to sign.", show_choices=True)] = "RS256",
+    algorithm: Annotated[Algorithm, typer.Option("--alg", help="How to sign.", show_choices=True)] = "RS256",
     serial: Annotated[
         int | None,
         typer.Option("--serial", metavar="N", min=0, help="A number to note in the manifest.  [default: none]"),

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from sidecar.algorithms import Algorithm
 from sidecar.settings.values import Id, Located, Model, Secret, Text, Word, is_loopback
 
 DEFAULT_APPROVAL_MAP = ("Requires human approval.",)
@@ -16,21 +17,6 @@ _FILE_POLL_S = 1.0
 _POLL_S = 30.0
 _LEAST_S = 0.1
 _SOCKET_PATH_BYTES = 107
-
-SigningAlgorithm = Literal[
-    "RS256",
-    "RS384",
-    "RS512",
-    "ES256",
-    "ES384",
-    "ES512",
-    "PS256",
-    "PS384",
-    "PS512",
-    "HS256",
-    "HS384",
-    "HS512",
-]
 
 
 def _bundle_url(url: str) -> str:
@@ -85,7 +71,7 @@ class BundleKey(Model):
     """A key that bundles are verified by."""
 
     file: Located = Field(description="The public key in PEM; for HS256, HS384 and HS512 the secret.")
-    alg: SigningAlgorithm = Field(description="How bundles are signed with it, as for `regate build --alg`.")
+    alg: Algorithm = Field(description="How bundles are signed with it, as for `regate build --alg`.")
     keyid: Word = Field(
         default="default", description="The name that signatures give the key. Several keys may have the same."
     )

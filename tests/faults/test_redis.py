@@ -20,6 +20,7 @@ import pytest
 import yaml
 
 from tests.faults.conftest import CATALOGUE, HEADERS, answer, call
+from tests.faults.served import eventually
 from tests.redisserver import RedisServer
 
 ROOT = Path(__file__).parents[2]
@@ -121,11 +122,12 @@ def started(config: Path) -> subprocess.Popen[bytes]:
 def serving(config: Path) -> Iterator[One]:
     process, ready = started(config), config.parent / "ready.json"
     try:
-        deadline = time.monotonic() + 60
-        while not ready.exists():
+
+        def is_ready() -> bool:
             assert process.poll() is None, (config.parent / "gateway.log").read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+            return ready.exists()
+
+        eventually(is_ready)
         yield One(json.loads(ready.read_text())["url"].removesuffix("/mcp"), config.parent, process)
     finally:
         process.send_signal(signal.SIGINT)

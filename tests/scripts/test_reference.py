@@ -12,7 +12,7 @@ PAGES: dict[Path, str] = runpy.run_path(str(ROOT / "scripts" / "reference.py"))[
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_reference_page_is_current(path: Path) -> None:
-    assert path.read_text(encoding="utf-8") == PAGES[path], "run: python scripts/reference.py"
+    assert path.read_text(encoding="utf-8") == PAGES[path], "run: make render"
 
 
 def test_reference_example_can_be_loaded(tmp_path: Path) -> None:

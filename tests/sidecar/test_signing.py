@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from sidecar import signing
+from sidecar.algorithms import ALGORITHMS
 
 FILES = {"mcp/a.rego": "package mcp.a\n", ".manifest": '{"revision": "r", "roots": ["é\\u2028"], "metadata": {}}'}
 SECRET = b"0123456789abcdef" * 4
@@ -36,7 +37,7 @@ def payload(text: str, key: Any, algorithm: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("algorithm", signing.ALGORITHMS)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_signature_of_every_algorithm_names_every_file(algorithm: str) -> None:
     key, verifier = pair(algorithm)
     found = payload(signing.signatures(FILES, key, algorithm), verifier, algorithm)

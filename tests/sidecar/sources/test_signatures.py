@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from sidecar.algorithms import ALGORITHMS
 from sidecar.errors import SettingsError
-from sidecar.signing import ALGORITHMS, PATH
+from sidecar.signing import PATH
 from sidecar.sources.archive import BundleRefused, unpack
 from sidecar.sources.signatures import Key, verify
 from tests import bundles
