@@ -8,13 +8,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from sidecar import statedir
 from sidecar.checkup import Wanted, check, wanted
+from tests.answering import answering
 from tests.certificates import Authority
 
 ROOT = Path(__file__).parents[2]
@@ -28,23 +28,10 @@ def served() -> Iterator[Callable[..., str]]:
     with ExitStack() as stack:
 
         def serve(status: int, document: object, tls: ssl.SSLContext | None = None) -> str:
-            class Handler(BaseHTTPRequestHandler):
-                def do_GET(self) -> None:
-                    self.send_response(200 if self.path == "/healthz" else status)
-                    self.end_headers()
-                    self.wfile.write(json.dumps(document).encode())
+            def answer(path: str, _: str | None) -> tuple[int, bytes]:
+                return (200 if path == "/healthz" else status), json.dumps(document).encode()
 
-                def log_message(self, format: str, *args: object) -> None:
-                    pass
-
-            server = stack.enter_context(HTTPServer(("127.0.0.1", 0), Handler))
-            if tls is not None:
-                server.socket = tls.wrap_socket(server.socket, server_side=True)
-            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-            thread.start()
-            stack.callback(thread.join)
-            stack.callback(server.shutdown)
-            return f"http{'s' if tls is not None else ''}://127.0.0.1:{server.server_port}"
+            return answering(stack, answer, tls)
 
         yield serve
 

@@ -1,13 +1,12 @@
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from sidecar.cli.operator import asked
+from tests.answering import answering
 from tests.certificates import Authority
 
 
@@ -17,25 +16,10 @@ def served() -> Iterator[Callable[..., str]]:
     with ExitStack() as stack:
 
         def serve(status: int, body: bytes, tls: ssl.SSLContext | None = None) -> str:
-            class Handler(BaseHTTPRequestHandler):
-                def do_GET(self) -> None:
-                    mine = (self.path, self.headers["Authorization"]) == ("/status", "Bearer token")
-                    self.send_response(status if mine else 404)
-                    self.send_header("Content-Length", str(len(body)))
-                    self.end_headers()
-                    self.wfile.write(body)
+            def answer(*asked: str | None) -> tuple[int, bytes]:
+                return (status if asked == ("/status", "Bearer token") else 404), body
 
-                def log_message(self, format: str, *args: object) -> None:
-                    pass
-
-            server = stack.enter_context(HTTPServer(("127.0.0.1", 0), Handler))
-            if tls is not None:
-                server.socket = tls.wrap_socket(server.socket, server_side=True)
-            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-            thread.start()
-            stack.callback(thread.join)
-            stack.callback(server.shutdown)
-            return f"http{'s' if tls is not None else ''}://127.0.0.1:{server.server_port}"
+            return answering(stack, answer, tls)
 
         yield serve
 
