@@ -7,12 +7,12 @@ A test hands the same list to every fake and asserts the order of effects:
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, Inexact
 
 from sidecar.core.decision import Decision
 from sidecar.core.limits import Claim, add, subtract
 from sidecar.core.record import AuditRecord
-from sidecar.errors import KeysAwaited, UnknownGrant, WrongServer
+from sidecar.errors import KeysAwaited, StoreError, UnknownGrant, WrongServer
 from sidecar.ports import (
     Answered,
     ApprovalRequest,
@@ -100,7 +100,11 @@ class FakeCounters:
         ends: dict[tuple[str, int], int] = {}
         for index, claim in enumerate(claims):
             at = (claim.key, claim.window_start)
-            if add(self.values.get(at, Decimal(0)), claim.amount) > claim.max:
+            try:
+                sum_ = add(self.values.get(at, Decimal(0)), claim.amount)
+            except Inexact as error:
+                raise StoreError("A counter cannot be kept exactly.") from error
+            if sum_ > claim.max:
                 return Refused(index)
             amounts[at] = max(amounts.get(at, claim.amount), claim.amount)
             ends[at] = claim.window_end

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from sidecar.core.limits import Claim, subtract
+from sidecar.errors import StoreError
 from sidecar.ports import Counters, Refused, Reservation
 
 WINDOW = 1_800_000_000
@@ -145,3 +146,23 @@ async def rollback_of_nothing_changes_nothing(counters: Counters) -> None:
     await counters.rollback(Reservation(()), INSIDE)
     await counters.rollback(Reservation((("never", WINDOW, WINDOW + 60, "1"),)), INSIDE)
     assert await stands_at(counters, "0", "never")
+
+
+@check
+async def reserve_uncountable_sum_denied_others_counted(counters: Counters) -> None:
+    wide = Claim("wide", WINDOW, WINDOW + 60, Decimal("1e3000"), Decimal("1e9000"))
+    tiny = Claim("wide", WINDOW, WINDOW + 60, Decimal("1e-3000"), Decimal("1e9000"))
+    await counters.reserve([wide])
+    answers = await asyncio.gather(
+        counters.reserve([claim("a")]), counters.reserve([claim("b"), tiny]), counters.reserve([claim("c")]),
+        return_exceptions=True,
+    )  # fmt: skip
+    assert [type(answer) for answer in answers] == [Reservation, StoreError, Reservation]
+    assert await stands_at(counters, "0", "b")
+    assert await counters.reserve([wide]) == Reservation((("wide", WINDOW, WINDOW + 60, "1E+3000"),))
+
+
+@check
+async def reserve_differing_amounts_larger_added(counters: Counters) -> None:
+    await counters.reserve([claim(amount="1"), claim(amount="3"), claim(amount="2")])
+    assert await stands_at(counters, "3")

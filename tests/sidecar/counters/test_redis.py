@@ -131,24 +131,6 @@ async def test_reserve_amount_that_cannot_be_counted_an_error(counters: RedisCou
         await counters.reserve([claim(amount=amount, most="1e200000")])
 
 
-async def test_reserve_uncountable_sum_denied_others_counted(counters: RedisCounters) -> None:
-    wide = Claim("wide", WINDOW, WINDOW + 60, Decimal("1e3000"), Decimal("1e9000"))
-    tiny = Claim("wide", WINDOW, WINDOW + 60, Decimal("1e-3000"), Decimal("1e9000"))
-    await counters.reserve([wide])
-    answers = await asyncio.gather(
-        counters.reserve([claim("a")]), counters.reserve([claim("b"), tiny]), counters.reserve([claim("c")]),
-        return_exceptions=True,
-    )  # fmt: skip
-    assert [type(answer) for answer in answers] == [Reservation, StoreError, Reservation]
-    assert await stands_at(counters, "0", "b")
-    assert await counters.reserve([wide]) == Reservation((("wide", WINDOW, WINDOW + 60, "1E+3000"),))
-
-
-async def test_reserve_differing_amounts_larger_added(counters: RedisCounters) -> None:
-    await counters.reserve([claim(amount="1"), claim(amount="3"), claim(amount="2")])
-    assert await stands_at(counters, "3")
-
-
 @pytest.mark.parametrize("command", [("SET", "{}", "damaged"), ("SET", "{}", "NaN"), ("RPUSH", "{}", "1e0")])
 async def test_reserve_what_is_no_counter_store_error_others_counted(
     command: tuple[str, ...], redis_server: RedisServer, redis: Redis

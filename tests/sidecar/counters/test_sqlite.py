@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.core.limits import Claim
 from sidecar.counters.sqlite import SqliteCounters, standing
 from sidecar.database import Database, Reader, open_database
 from sidecar.errors import StoreError
@@ -197,24 +196,6 @@ def test_reserve_processes_one_by_one_under_contention_one_killed_exactly_max(tm
     granted = int(seen[-1][0]) + sum(int(count) for count, _ in seen_by_others)
     assert granted in (1499, 1500), "what the killed one took last it may not have told"
     assert all(int(at_once) for _, at_once in seen_by_others), "nobody took by one statement"
-
-
-async def test_reserve_uncountable_sum_denied_others_counted(counters: SqliteCounters) -> None:
-    wide = Claim("wide", WINDOW, WINDOW + 60, Decimal("1e3000"), Decimal("1e9000"))
-    tiny = Claim("wide", WINDOW, WINDOW + 60, Decimal("1e-3000"), Decimal("1e9000"))
-    await counters.reserve([wide])
-    answers = await asyncio.gather(
-        counters.reserve([claim("a")]), counters.reserve([claim("b"), tiny]), counters.reserve([claim("c")]),
-        return_exceptions=True,
-    )  # fmt: skip
-    assert [type(answer) for answer in answers] == [Reservation, StoreError, Reservation]
-    assert await stands_at(counters, "0", "b")
-    assert await counters.reserve([wide]) == Reservation((("wide", WINDOW, WINDOW + 60, "1E+3000"),))
-
-
-async def test_reserve_differing_amounts_larger_added(counters: SqliteCounters) -> None:
-    await counters.reserve([claim(amount="1"), claim(amount="3"), claim(amount="2")])
-    assert await stands_at(counters, "3")
 
 
 @pytest.mark.parametrize("value", ["damaged", "NaN"])
