@@ -57,6 +57,7 @@ TRANSLATOR_CALLERS = {
     "sidecar/reload.py",
     "sidecar/policies.py",
     "sidecar/sources/accepted.py",
+    "sidecar/sources/archive.py",
     "sidecar/cli/gateway.py",
     "sidecar/cli/check.py",
     "sidecar/cli/annotations.py",

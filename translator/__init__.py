@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from translator.bundle import Bundle, Compiled, Part, build, pack
+from translator.bundle import Bundle, Compiled, Part, build, pack, tarred
 from translator.compile import compile_policy
 from translator.errors import PolicyRejected, Problem, TranslatorError
 from translator.explain import explain
@@ -25,6 +25,7 @@ __all__ = [
     "parse",
     "received",
     "suite",
+    "tarred",
     "translate",
 ]
 

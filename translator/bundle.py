@@ -100,6 +100,11 @@ def module_path(policy_id: str) -> str:
 
 def pack(files: Mapping[str, str]) -> bytes:
     """The files as a tar.gz that depends on nothing but their paths and their text."""
+    return deflate.gzip(tarred(files))
+
+
+def tarred(files: Mapping[str, str]) -> bytes:
+    """The files as a tar archive that depends on nothing but their paths and their text."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for path, text in sorted(files.items()):
@@ -108,4 +113,4 @@ def pack(files: Mapping[str, str]) -> bytes:
             entry.size = len(data)
             entry.mode = 0o600
             tar.addfile(entry, io.BytesIO(data))
-    return deflate.gzip(archive.getvalue())
+    return archive.getvalue()

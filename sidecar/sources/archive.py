@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Mapping
 
 from sidecar.errors import SidecarError
+from translator import tarred
 
 PACKED_BYTES = 32 * 1024 * 1024
 UNPACKED_BYTES = 64 * 1024 * 1024
@@ -52,14 +53,7 @@ def unpack(data: bytes) -> dict[str, bytes]:
 
 def pack(files: Mapping[str, str]) -> bytes:
     """The files as a tar.gz for the OPA on this machine."""
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for path, text in sorted(files.items()):
-            data = text.encode()
-            entry = tarfile.TarInfo(path)
-            entry.size = len(data)
-            tar.addfile(entry, io.BytesIO(data))
-    return gzip.compress(archive.getvalue(), 1, mtime=0)
+    return gzip.compress(tarred(files), 1, mtime=0)
 
 
 def _inflated(data: bytes) -> bytes:
