@@ -70,14 +70,6 @@ class Work(Protocol):
         ...
 
 
-class BriefWork(Work, Protocol):
-    """Work that one statement may be able to do."""
-
-    def run_at_once(self, cursor: sqlite3.Cursor) -> Any:
-        """As `run`, by one statement that is its own transaction; None, and nothing done, if it takes more."""
-        ...
-
-
 _Waiting: TypeAlias = tuple[Work, float]
 
 
@@ -116,13 +108,9 @@ class Database:
         self._queue: list[_Waiting] = []
         self._drained: asyncio.Event | None = None
         self._scheduled = False
-        self._submitted_s = 0.0
+        self._asked_s = 0.0
         self._closed = False
         self._log = WriteAheadLog(path, self._presence)
-
-    def define(self, name: str, function: Callable[..., str | None], arguments: int) -> None:
-        """Gives statements a function of their own, which must depend on its arguments alone."""
-        self._connection.create_function(name, arguments, function, deterministic=True)
 
     def transact(self, operation: Operation[T]) -> "asyncio.Future[T]":
         """What `operation` returns, once it is committed.
@@ -132,19 +120,36 @@ class Database:
         Raises: StoreError (locked past the time allowed, full, gone, closed, or the operation failed).
         """
         single = _Single(operation)
-        self._enqueue(single)
+        self.submit(single)
         return single.future
 
-    def submit(self, work: BriefWork) -> None:
-        """`transact` for work that answers for itself, within the turn that commits it.
+    def submit(self, work: Work) -> None:
+        """`transact` for work that answers for itself, within the turn that commits it."""
+        loop = asyncio.get_running_loop()
+        if self._closed:
+            work.answer(StoreError(f"{self.path.name} is closed."))
+            return
+        self._queue.append((work, loop.time() + self._wait_s))
+        if not self._scheduled:
+            self._scheduled = True
+            loop.call_soon(self._turn, loop)
 
-        Work that comes alone, `ALONE_S` after any other, is done at once if one statement can do it; what comes in a
-        crowd is gathered.
+    def change_now(self, statement: str, values: Sequence[object]) -> bool:
+        """Whether one statement, a transaction of its own, has changed one row. If not, nothing was done.
+
+        It is not tried where work waits, or where it does not come alone, `ALONE_S` after any other: a crowd is better
+        gathered. What keeps it from its change, a whole transaction will wait for or tell.
         """
-        before, self._submitted_s = self._submitted_s, time.perf_counter()
-        is_alone = not self._queue and self._submitted_s - before >= ALONE_S
-        if not (is_alone and not self._closed and self._is_done_at_once(work)):
-            self._enqueue(work)
+        before, self._asked_s = self._asked_s, time.perf_counter()
+        if self._queue or self._closed or self._asked_s - before < ALONE_S:
+            return False
+        try:
+            self._presence.check()
+            changed = self._cursor.execute(statement, values).rowcount == 1
+        except (sqlite3.Error, StoreError):
+            return False
+        self._log.grew(1)
+        return changed
 
     def transact_now(self, operation: Operation[T]) -> T:
         """`transact` for a command without an event loop: waits in place. Raises: StoreError."""
@@ -179,29 +184,6 @@ class Database:
         self._closed = True
         self._connection.close()
 
-    def _enqueue(self, work: Work) -> None:
-        loop = asyncio.get_running_loop()
-        if self._closed:
-            work.answer(StoreError(f"{self.path.name} is closed."))
-            return
-        self._queue.append((work, loop.time() + self._wait_s))
-        if not self._scheduled:
-            self._scheduled = True
-            loop.call_soon(self._turn, loop)
-
-    def _is_done_at_once(self, work: BriefWork) -> bool:
-        """Whether one statement did it. What keeps it from that, a whole transaction will wait for or tell."""
-        try:
-            self._presence.check()
-            result = work.run_at_once(self._cursor)
-        except (sqlite3.Error, StoreError):
-            return False
-        if result is None:
-            return False
-        work.answer(result)
-        self._log.grew(1, asyncio.get_running_loop())
-        return True
-
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         self.turns += 1
         batch = [waiting for waiting in self._queue[:BATCH] if not waiting[0].abandoned()]
@@ -215,7 +197,7 @@ class Database:
             loop.call_soon(self._turn, loop)
         elif self._drained is not None:
             self._drained.set()
-        self._log.grew(len(batch), loop)
+        self._log.grew(len(batch))
 
     def _answer(self, batch: "list[_Waiting]", now: float) -> "list[_Waiting]":
         """Commits a batch and answers it, one by one if it fails; gives back those with time for another try."""

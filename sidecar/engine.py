@@ -37,7 +37,7 @@ from sidecar.ports import AuditLog, Grant, Upstream
 from sidecar.settings.grants import TokenGrant
 from sidecar.settings.model import Server, Settings
 from sidecar.settings.shared import key
-from sidecar.tally import TalliedAudit, Tally
+from sidecar.tally import Tally
 from sidecar.upstream.spokesman import Spokesman
 from sidecar.upstreams import conversations, made_upstream
 
@@ -89,8 +89,7 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
         stores.require_shared_grants(settings, state)
         kept = await stores.opened(settings, state, warn)
         stack.push_async_callback(kept.close)
-        log = _audit(settings)
-        audit = TalliedAudit(log, tally)
+        audit = _audit(settings, tally)
         stack.push_async_callback(audit.close)
         grants = SqliteGrants(state)
         given = _given(settings, grants)
@@ -166,7 +165,7 @@ async def engine(settings: Settings, *, sole_client: bool = False) -> AsyncGener
                 sessions={name: conversations(upstream) for name, upstream in upstreams.items()},
                 connections=connections,
                 approvals_pending=pending,
-                audit_queued=log.queued,
+                audit_queued=audit.queued,
                 opa_restarts=deciding.restarts,
                 policies_loaded_at=deciding.loaded_at,
                 certificate_expires_at=certificate_expires_at,
@@ -210,8 +209,9 @@ def _in_turn(upstream: Upstream, server: Server, inventory: Inventory, sole_clie
     )
 
 
-def _audit(settings: Settings) -> SqliteAudit:
-    return SqliteAudit(open_database(settings.state, "audit"), _dropped, keep_days=settings.audit_keep_days)
+def _audit(settings: Settings, tally: Tally) -> SqliteAudit:
+    database = open_database(settings.state, "audit")
+    return SqliteAudit(database, _dropped, told=tally.count, keep_days=settings.audit_keep_days)
 
 
 def _given(settings: Settings, stored: SqliteGrants) -> dict[bytes, Grant]:

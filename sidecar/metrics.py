@@ -64,6 +64,7 @@ class _Figures(Collector):
         self._gauges = gauges
 
     def collect(self) -> Iterator[Metric]:
+        self._tally.add_up()
         yield from _counted(self._tally)
         yield from _standing(self._gauges)
 

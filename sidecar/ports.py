@@ -1,7 +1,7 @@
 """What the call path needs from the outside, one Protocol each. Imports core types only."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -10,7 +10,7 @@ import msgspec
 
 from sidecar.core.decision import Decision
 from sidecar.core.limits import Claim
-from sidecar.core.record import AuditRecord
+from sidecar.core.record import Entry
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -170,9 +170,9 @@ class States(Protocol):
 
 
 class AuditLog(Protocol):
-    """One record per call, in order. Records are queued and written in batches."""
+    """One record per call, in order. Entries are queued, and their records written in batches."""
 
-    def append(self, record: AuditRecord) -> None:
+    def append(self, entry: Entry) -> None:
         """Queues a record; never blocks, never raises. A failing log turns `healthy` false."""
         ...
 
@@ -191,6 +191,10 @@ class Grants(Protocol):
 
     def resolve(self, token: bytes) -> Grant | None:
         """The grant of a token, or None. Compared by hash, in constant time. Raises: StoreError."""
+        ...
+
+    def edition(self) -> int:
+        """While this stays the same, `resolve` says the same of every token. Raises: StoreError."""
         ...
 
 
@@ -293,6 +297,3 @@ class Clock(Protocol):
     """The time, as an aware UTC datetime."""
 
     def now(self) -> datetime: ...
-
-
-Servers = Mapping[str, Upstream]

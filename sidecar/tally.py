@@ -1,47 +1,61 @@
 """Counts of what happened to calls since the gateway started, and how long it took. No argument value is given to it.
 
-Counting is on the path of every call, so it is a few additions here, and `metrics` makes what others read of them.
+What is on the path of every call is kept short: all is counted in lots, at the latest before anybody reads.
+`metrics` makes what others read of them.
 """
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
 from sidecar.core.decision import UNAVAILABLE
-from sidecar.core.record import AuditRecord
-from sidecar.ports import AuditLog
+from sidecar.core.record import Entry
 
 QUICK_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 SLOW_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 """Bounds for what is done on this machine, and for what a server does."""
 
+LOT = 256
+_told = attrgetter("server", "outcome", "rule", "result")
 _FAILURES = frozenset({"unreachable", "unknown", "http_error"})
 
 
 class Times:
-    """How often something took how long: `counts[i]` times no longer than `bounds_s[i]`, the last one longer."""
+    """How often something took how long: `counts[i]` times no longer than `bounds_s[i]`, the last one longer.
 
-    __slots__ = ("bounds_s", "counts", "slowest_s", "sum_s")
+    `took` adds one, in seconds; `add_up` sorts what it was told.
+    """
+
+    __slots__ = ("_fresh", "bounds_s", "counts", "slowest_s", "sum_s", "took")
 
     def __init__(self, bounds_s: Sequence[float]) -> None:
         self.bounds_s = bounds_s
         self.counts = [0] * (len(bounds_s) + 1)
         self.sum_s = 0.0
         self.slowest_s = 0.0
+        self._fresh: list[float] = []
+        self.took = self._fresh.append
 
-    def took(self, seconds: float) -> None:
-        """Adds one."""
-        self.counts[bisect_left(self.bounds_s, seconds)] += 1
-        self.sum_s += seconds
-        if seconds > self.slowest_s:
-            self.slowest_s = seconds
+    def add_up(self) -> None:
+        """Counts what was told since the last time."""
+        fresh = sorted(self._fresh)
+        self._fresh.clear()
+        if fresh:
+            ends = [bisect_right(fresh, bound) for bound in self.bounds_s]
+            for index, (begin, end) in enumerate(pairwise([0, *ends, len(fresh)])):
+                self.counts[index] += end - begin
+            self.sum_s += sum(fresh)
+            self.slowest_s = max(self.slowest_s, fresh[-1])
 
 
 class Tally:
     """What happened since the gateway started. Forgotten at its end; the audit log is not.
 
-    `calls` has server, outcome and kind of rule for its keys, `results` server and how an allowed call ended.
+    `add_up` first, then `calls` has the counts by server, outcome and kind of rule, `results` those by server and how
+    an allowed call ended.
     """
 
     def __init__(self) -> None:
@@ -50,17 +64,25 @@ class Tally:
         self.decisions = Times(QUICK_S)
         self.reservations = Times(QUICK_S)
         self.upstream: dict[str, Times] = {}
+        self._fresh: list[Entry] = []
 
-    def count(self, record: AuditRecord) -> None:
+    def count(self, entry: Entry) -> None:
         """Adds one audited call."""
-        outcome = record.outcome
-        if outcome == "allow":
-            self.calls[record.server, "allow", ""] += 1
-            self.results[record.server, record.result] += 1
-        elif outcome == "refused":
-            self.calls[record.server, "refused", ""] += 1
-        else:
-            self.calls[record.server, outcome, kind(outcome, record.rule)] += 1
+        self._fresh.append(entry)
+        if len(self._fresh) >= LOT:
+            self.add_up()
+
+    def add_up(self) -> None:
+        """Counts what was added since the last time."""
+        fresh = Counter(map(_told, [entry.record() for entry in self._fresh]))
+        self._fresh.clear()
+        for (server, outcome, rule, result), count in fresh.items():
+            stopped_by = "" if outcome in ("allow", "refused") else kind(outcome, rule)
+            self.calls[server, outcome, stopped_by] += count
+            if outcome == "allow":
+                self.results[server, result] += count
+        for times in (self.decisions, self.reservations, *self.upstream.values()):
+            times.add_up()
 
     def answered(self, server: str) -> Callable[[float], None]:
         """Where it is noted how long a server took for a call."""
@@ -68,6 +90,7 @@ class Tally:
 
     def document(self) -> dict[str, Any]:
         """The counts as a JSON document. Units: decision times in milliseconds."""
+        self.add_up()
         outcomes: Counter[str] = Counter()
         denied: Counter[str] = Counter()
         for (_, outcome, stopped_by), count in self.calls.items():
@@ -85,25 +108,6 @@ class Tally:
             "decisions": decisions,
             "decision_ms": {"mean": round(mean_s * 1000, 3), "max": round(self.decisions.slowest_s * 1000, 3)},
         }
-
-
-class TalliedAudit:
-    """An audit log that counts what passes."""
-
-    def __init__(self, log: AuditLog, tally: Tally) -> None:
-        self._log = log
-        self._tally = tally
-
-    def append(self, record: AuditRecord) -> None:
-        self._tally.count(record)
-        self._log.append(record)
-
-    @property
-    def healthy(self) -> bool:
-        return self._log.healthy
-
-    async def close(self) -> None:
-        await self._log.close()
 
 
 def kind(outcome: str, rule: str) -> str:

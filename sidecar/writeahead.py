@@ -32,11 +32,12 @@ class WriteAheadLog:
         self._not_before_s = 0.0
         self.moving: asyncio.Future[None] | None = None
 
-    def grew(self, works: int, loop: asyncio.AbstractEventLoop) -> None:
+    def grew(self, works: int) -> None:
         """So many pieces of work were committed; from time to time the log's size is looked at."""
         self._unmoved += works
         if self._unmoved >= CHECKPOINT_WORKS:
             self._unmoved = 0
+            loop = asyncio.get_running_loop()
             if loop.time() >= self._not_before_s and self._presence.log_bytes() >= CHECKPOINT_BYTES:
                 self._not_before_s = loop.time() + CHECKPOINT_REST_S
                 if self.moving is None or self.moving.done():

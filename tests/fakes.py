@@ -11,7 +11,7 @@ from decimal import Decimal, Inexact
 
 from sidecar.core.decision import Decision
 from sidecar.core.limits import Claim, add, subtract
-from sidecar.core.record import AuditRecord
+from sidecar.core.record import AuditRecord, Entry
 from sidecar.errors import KeysAwaited, StoreError, UnknownGrant, WrongServer
 from sidecar.ports import (
     Answered,
@@ -28,7 +28,7 @@ from sidecar.ports import (
 
 Tape = list[str]
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-ALLOWED = Decision("allow", "", "", "sha256:fake", [])
+ALLOWED = Decision("allow", "", "", "sha256:fake", ())
 
 
 async def events(*messages: bytes) -> AsyncIterator[Event]:
@@ -235,9 +235,9 @@ class FakeAudit:
     records: list[AuditRecord] = field(default_factory=list)
     closed: bool = False
 
-    def append(self, record: AuditRecord) -> None:
+    def append(self, entry: Entry) -> None:
         self.tape.append("record")
-        self.records.append(record)
+        self.records.append(entry.record())
 
     async def close(self) -> None:
         self.closed = True
@@ -255,6 +255,11 @@ class FakeGrants:
         if self.error is not None:
             raise self.error
         return self.by_token.get(token)
+
+    def edition(self) -> int:
+        if self.error is not None:
+            raise self.error
+        return hash(tuple(self.by_token.items()))
 
 
 @dataclass

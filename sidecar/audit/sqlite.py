@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import msgspec
+from msgspec.structs import astuple
 
-from sidecar.core.record import AuditRecord
+from sidecar.core.record import AuditRecord, Entry
 from sidecar.database import Cursor, Database, Reader
 
 MAX_QUEUED = 10_000
@@ -54,8 +55,8 @@ class SqliteAudit:
     A record is on disk about 10 ms after the call ended; what a SIGKILL leaves unwritten is lost.
     While writing fails it is tried again until it succeeds, and `healthy` is false. Past
     `max_queued` a record is not queued but handed to `dropped`, which should log it; so is what
-    cannot be written at the end. `keep_days` removes older rows a few at a time, by the time of
-    the records that come in.
+    cannot be written at the end. `told` hears of every entry first. `keep_days` removes older rows a few
+    at a time, by the time of the records that come in.
     """
 
     def __init__(
@@ -63,26 +64,29 @@ class SqliteAudit:
         database: Database,
         dropped: Callable[[AuditRecord], None],
         *,
+        told: Callable[[Entry], None] = lambda _: None,
         keep_days: int | None = None,
         max_queued: int = MAX_QUEUED,
     ) -> None:
         self._database = database
         self._dropped = dropped
+        self._told = told
         self._keep = None if keep_days is None else timedelta(days=keep_days)
         self._max_queued = max_queued
-        self._queue: deque[AuditRecord] = deque()
+        self._queue: deque[Entry] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Future[None] | None = None
         self._retry_s = 0.0
         self._until_purge = PURGE_EVERY
         self._closed = False
 
-    def append(self, record: AuditRecord) -> None:
-        """Queues a record; never blocks, never raises."""
+    def append(self, entry: Entry) -> None:
+        """Queues an entry; never blocks, never raises."""
+        self._told(entry)
         if self._closed or len(self._queue) >= self._max_queued:
-            self._dropped(record)
+            self._dropped(entry.record())
             return
-        self._queue.append(record)
+        self._queue.append(entry)
         if self._timer is None and self._writing is None:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_S, self._flush)
 
@@ -107,12 +111,12 @@ class SqliteAudit:
         while self._queue and not self._retry_s:
             await asyncio.wait([self._flush()])
         while self._queue:
-            self._dropped(self._queue.popleft())
+            self._dropped(self._queue.popleft().record())
         await self._database.close()
 
     def _flush(self) -> "asyncio.Future[None]":
         self._timer = None
-        rows = [_row(record) for record in islice(self._queue, BATCH)]
+        rows = [_row(entry.record()) for entry in islice(self._queue, BATCH)]
         cutoff = self._cutoff(rows)
 
         def write(cursor: Cursor) -> None:
@@ -180,26 +184,12 @@ def tail(
 
 
 def _row(record: AuditRecord) -> _Row:
-    texts: tuple[str, ...] = (
-        record.at,
-        record.server,
-        record.grant,
-        record.method,
-        record.tool,
-        _keys(record.argument_keys),
-        record.policy,
-        record.revision,
-        record.outcome,
-        record.rule,
-        record.message,
-        record.result,
-        record.cause,
-        record.approval,
-        record.session,
-    )
+    """The record's fields, which are the columns of `_INSERT`. The sixth is argument_keys; the last two are ours."""
+    fields = astuple(record)
+    texts = (*fields[:5], _keys(record.argument_keys), *fields[6:-2])
     if not "".join(texts).isascii():
         texts = tuple(text.encode("utf-8", "backslashreplace").decode() for text in texts)
-    return (*texts, record.duration_ms, record.person)
+    return (*texts, *fields[-2:])
 
 
 def _keys(names: tuple[str, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import msgspec
@@ -30,7 +31,7 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     window: Window
     max: Decimal
     scope: Literal["grant", "session", "server"]
-    amounts: list[Decimal]
+    amounts: tuple[Decimal, ...]
 
 
 class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,16 +41,16 @@ class Decision(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rule: str
     message: str
     revision: str
-    limits: list[Limit]
+    limits: tuple[Limit, ...]
     ttl_s: int | None = None
 
 
 class _Answer(msgspec.Struct):
-    result: Decision | None = None
+    result: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Answers(msgspec.Struct):
-    result: list[Decision] | None = None
+    result: list[msgspec.Raw] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,11 @@ class Exceeded:
     retry_at: str | None
 
 
-_decode_one = msgspec.json.Decoder(_Answer).decode
-_decode_many = msgspec.json.Decoder(_Answers).decode
+_SHORT_BYTES = 2048
+
+_answer = msgspec.json.Decoder(_Answer).decode
+_answers = msgspec.json.Decoder(_Answers).decode
+_decision = msgspec.json.Decoder(Decision).decode
 
 
 def parse(body: bytes) -> Decision:
@@ -71,12 +75,12 @@ def parse(body: bytes) -> Decision:
     Source: opa.md section 2, policy-semantics section 7 (wrong shape is `(unavailable)`).
     """
     try:
-        decision = _decode_one(body).result
+        document = bytes(_answer(body).result)
+        if document == b"null":
+            raise DecisionUndefined("OPA has no decision for this call.")
+        return _read(document)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise DecisionOffShape("OPA's answer is not a decision document.") from error
-    if decision is None:
-        raise DecisionUndefined("OPA has no decision for this call.")
-    return _consistent(decision)
 
 
 def parse_many(body: bytes, count: int) -> list[Decision]:
@@ -85,17 +89,24 @@ def parse_many(body: bytes, count: int) -> list[Decision]:
     Raises: DecisionUndefined, DecisionOffShape (also when the number of answers differs).
     """
     try:
-        decisions = _decode_many(body).result
+        documents = _answers(body).result
+        if documents is None:
+            raise DecisionUndefined("OPA has no decisions for these calls.")
+        if len(documents) != count:
+            raise DecisionOffShape(f"OPA answered {len(documents)} of {count} calls.")
+        return [_read(bytes(document)) for document in documents]
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise DecisionOffShape("OPA's answer is not a list of decision documents.") from error
-    if decisions is None:
-        raise DecisionUndefined("OPA has no decisions for these calls.")
-    if len(decisions) != count:
-        raise DecisionOffShape(f"OPA answered {len(decisions)} of {count} calls.")
-    return [_consistent(decision) for decision in decisions]
 
 
-def _consistent(decision: Decision) -> Decision:
+def _read(document: bytes) -> Decision:
+    """The decision in these bytes. Short ones are kept: OPA says the same of most calls of a tool."""
+    return _kept(document) if len(document) <= _SHORT_BYTES else _kept.__wrapped__(document)
+
+
+@lru_cache(maxsize=1024)
+def _kept(document: bytes) -> Decision:
+    decision = _decision(document)
     if decision.ttl_s is not None and (decision.outcome != "approval_required" or decision.ttl_s < 1):
         raise DecisionOffShape("OPA gave a time to live to what has none.")
     if decision.outcome == "allow":

@@ -18,16 +18,16 @@ _PARAM = b"mcp-param-"
 _breaks_line = re.compile(rb"[\r\n\0]").search
 
 
-def forwardable(headers: Mapping[bytes, Sequence[bytes]]) -> list[Pair]:
+def forwardable(headers: Mapping[bytes, Sequence[bytes]]) -> tuple[Pair, ...]:
     """The request headers (lower-case name → values in order) that go to the upstream.
 
     A header named in Connection stays behind (hop by hop), and so does one whose value would end its line.
     """
     hop = {token.strip().lower() for value in headers.get(b"connection", ()) for token in value.split(b",")}
-    return [
+    return tuple(
         (name, value)
         for name, values in headers.items()
         if (name in REQUEST or name.startswith(_PARAM)) and name not in hop
         for value in values
         if not _breaks_line(value)
-    ]
+    )

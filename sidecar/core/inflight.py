@@ -49,7 +49,11 @@ class InFlight:
             if twin is not flight:
                 twin.doubtful = flight.doubtful = True
                 self._keep(key)
-        self._flights.setdefault(grant, set()).add(flight)
+        flights = self._flights.get(grant)
+        if flights is None:
+            self._flights[grant] = {flight}
+        else:
+            flights.add(flight)
         return flight
 
     def end(self, flight: Flight, *, answered: bool) -> None:

@@ -12,6 +12,7 @@ from sidecar.core.decision import Limit, Window
 _SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
+_ZERO = Decimal(0)
 _EXACT = Context(prec=4096, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[Inexact])
 
 
@@ -38,14 +39,11 @@ def epoch_s(now: datetime) -> int:
     return (now - _EPOCH) // _SECOND
 
 
-def add(left: Decimal, right: Decimal) -> Decimal:
-    """The exact sum. Raises: decimal.Inexact beyond 4,096 digits, never a rounded answer."""
-    return _EXACT.add(left, right)
+add = _EXACT.add
+"""The exact sum of two. Raises: decimal.Inexact beyond 4,096 digits, never a rounded answer."""
 
-
-def subtract(left: Decimal, right: Decimal) -> Decimal:
-    """The exact difference. Raises: decimal.Inexact beyond 4,096 digits."""
-    return _EXACT.subtract(left, right)
+subtract = _EXACT.subtract
+"""The exact difference of two. Raises: decimal.Inexact beyond 4,096 digits."""
 
 
 def claims(limits: Sequence[Limit], server: str, grant: str, session: str | None, now: datetime) -> list[Claim]:
@@ -59,9 +57,10 @@ def claims(limits: Sequence[Limit], server: str, grant: str, session: str | None
     for limit in limits:
         length = window_s(limit.window)
         start = at - at % length
-        amount = Decimal(0)
-        for part in filter(None, limit.amounts):  # a zero such as 0e-900 would only lengthen the sum
-            amount = add(amount, part)
+        amount = _ZERO
+        for part in limit.amounts:
+            if part:  # a zero such as 0e-900 would only lengthen the sum
+                amount = add(amount, part)
         key = _key(limit.scope, limit.counter, length, server, grant, session)
         made.append(Claim(key, start, start + length, amount, limit.max))
     return made

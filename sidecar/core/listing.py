@@ -99,7 +99,7 @@ def read(data: bytes) -> Listing | None:
 
     Raises: Broken (it may carry tools, but cannot be read).
     """
-    if not _may_list(data):
+    if not may_list(data):
         return None
     text, exact = _decoded(data)
     found = _Finder(text)
@@ -129,7 +129,8 @@ def filtered(data: bytes, visible: Collection[str], *, modern: bool, ttl_cap_ms:
     return data if listing is None else listing.filtered(visible, modern=modern, ttl_cap_ms=ttl_cap_ms)
 
 
-def _may_list(data: bytes) -> bool:
+def may_list(data: bytes) -> bool:
+    """Whether this message may carry tools: False is sure."""
     lower = data.lower().replace(b"\n", b"")
     return (
         b"tools" in lower

@@ -1,6 +1,7 @@
 """What the audit log keeps of one call: argument keys only, never values."""
 
 from datetime import datetime
+from typing import Protocol
 
 import msgspec
 
@@ -34,6 +35,18 @@ class AuditRecord(msgspec.Struct, frozen=True):
     session: str = ""
     duration_ms: float = 0.0
     person: str = ""
+
+    def record(self) -> "AuditRecord":
+        """Itself: an entry of the audit log that is made up already."""
+        return self
+
+
+class Entry(Protocol):
+    """What the audit log is given of one call. Its record may be made up later, off the path of the call."""
+
+    def record(self) -> AuditRecord:
+        """The record; the same whenever it is asked for."""
+        ...
 
 
 def written(at: datetime) -> str:

@@ -1,10 +1,9 @@
-"""Counters in SQLite. The file is the truth: nothing is remembered between two transactions."""
+"""Counters in SQLite. The file is the truth: what is remembered between two transactions is held against it."""
 
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import TypeAlias
 
 from sidecar.core.limits import Claim, add, epoch_s, subtract
@@ -13,10 +12,13 @@ from sidecar.errors import StoreError
 from sidecar.ports import Refused, Reservation
 
 _Taken: TypeAlias = Reservation | Refused
+_At: TypeAlias = tuple[str, int]
+"""A counter in one window: its key, and the window's start in seconds since the Unix epoch."""
 
 KEPT_S = 2 * 86400
 PURGE_EVERY = 64
 PURGE_ROWS = 200
+SEEN = 1024
 
 _ZERO = Decimal(0)
 _NOTHING = Reservation(())
@@ -25,11 +27,7 @@ _WRITE = """
 INSERT INTO counters (key, window_start, window_end, value) VALUES (?, ?, ?, ?)
 ON CONFLICT (key, window_start) DO UPDATE SET value = excluded.value
 """
-_TAKE = """
-INSERT INTO counters (key, window_start, window_end, value) VALUES (?1, ?2, ?3, ?4)
-ON CONFLICT (key, window_start) DO UPDATE SET value = sum_within(value, ?4, ?5)
-WHERE sum_within(value, ?4, ?5) IS NOT NULL
-"""
+_MOVE = "UPDATE counters SET value = ? WHERE key = ? AND window_start = ? AND value = ?"
 _PURGE = """
 DELETE FROM counters WHERE (key, window_start) IN
 (SELECT key, window_start FROM counters WHERE window_end < ? LIMIT ?)
@@ -42,12 +40,15 @@ class SqliteCounters:
     A counter met twice in one call is added to once; if the amounts differ, by the larger. Values are
     exact decimals: what cannot be kept exactly is an error, so the call is denied. A caller who is
     cancelled while the file is written may leave its reservation behind: counted, never forgotten.
+
+    Who comes alone for a counter that still stands where it was last seen moves it by one statement. All others share
+    a transaction, which reads.
     """
 
     def __init__(self, database: Database) -> None:
-        database.define("sum_within", _sum_within, 3)
         self._database = database
         self._round: _Round | None = None
+        self._seen: dict[_At, Decimal] = {}
         self._until_purge = PURGE_EVERY
 
     async def reserve(self, claims: Sequence[Claim]) -> Reservation | Refused:
@@ -58,14 +59,16 @@ class SqliteCounters:
         if self._until_purge <= 0:
             self._until_purge = PURGE_EVERY
             self._purge(max(claim.window_start for claim in claims) - KEPT_S)
+        if len(claims) == 1 and (taken := self._moved(claims[0])) is not None:
+            return taken
         asked: asyncio.Future[_Taken] = asyncio.get_running_loop().create_future()
         if self._round is not None and self._round.turn == self._database.turns:
             self._round.asked.append((claims, asked))
-            return await asked
-        self._round = _Round(self._database.turns, (claims, asked))
-        self._database.submit(self._round)
-        if asked.done():
-            self._round = None
+        else:
+            if len(self._seen) > SEEN:
+                self._seen.clear()
+            self._round = _Round(self._database.turns, (claims, asked), self._seen)
+            self._database.submit(self._round)
         return await asked
 
     async def rollback(self, reservation: Reservation, now: datetime) -> None:
@@ -74,6 +77,21 @@ class SqliteCounters:
         taken = [entry for entry in reservation.taken if at < entry[2]]
         if taken:
             await self._database.transact(lambda cursor: _give_back(cursor, taken))
+
+    def _moved(self, claim: Claim) -> Reservation | None:
+        """A claim granted by one statement, or None and nothing done: it is then for a transaction to say why."""
+        at = (claim.key, claim.window_start)
+        seen = self._seen.get(at)
+        if seen is None:
+            return None
+        try:
+            total = add(seen, claim.amount)
+        except ArithmeticError:
+            return None
+        if total > claim.max or not self._database.change_now(_MOVE, (str(total), *at, str(seen))):
+            return None
+        self._seen[at] = total
+        return Reservation(((*at, claim.window_end, str(claim.amount)),))
 
     def _purge(self, ended_before: int) -> None:
         """Removes a few windows that ended long ago. The time is the claims' own, so no clock is asked."""
@@ -88,18 +106,25 @@ def standing(store: Reader, asked: Sequence[Claim]) -> list[Decimal]:
 
 
 class _Round:
-    """What is asked for in one turn of the loop: each counter is read once and written once for all."""
+    """What is asked for in one turn of the loop: each counter is read once and written once for all.
 
-    __slots__ = ("asked", "turn")
+    `seen` is told where the counters stand that were met.
+    """
 
-    def __init__(self, turn: int, first: "tuple[Sequence[Claim], asyncio.Future[_Taken]]") -> None:
+    __slots__ = ("_seen", "_values", "asked", "turn")
+
+    def __init__(
+        self, turn: int, first: "tuple[Sequence[Claim], asyncio.Future[_Taken]]", seen: dict[_At, Decimal]
+    ) -> None:
         self.turn = turn
         self.asked = [first]
+        self._seen = seen
+        self._values: dict[_At, Decimal] = {}
 
     def run(self, cursor: Cursor) -> "list[_Taken | StoreError]":
         """One answer for each who asked, in order, decided as if each came alone."""
-        values: dict[tuple[str, int], Decimal] = {}
-        ends: dict[tuple[str, int], int] = {}
+        values = self._values = {}
+        ends: dict[_At, int] = {}
         answers: list[_Taken | StoreError] = []
         for claims, asked in self.asked:
             if asked.done():
@@ -115,21 +140,13 @@ class _Round:
             cursor.execute(_WRITE, (*at, end, str(values[at])))
         return answers
 
-    def run_at_once(self, cursor: Cursor) -> "list[_Taken | StoreError] | None":
-        """The answer to one claim that is granted, which is what most calls bring."""
-        claims, _ = self.asked[0]
-        claim = claims[0]
-        if len(self.asked) > 1 or len(claims) > 1 or claim.amount > claim.max:
-            return None
-        amount = str(claim.amount)
-        row = (claim.key, claim.window_start, claim.window_end, amount, str(claim.max))
-        if cursor.execute(_TAKE, row).rowcount != 1:
-            return None
-        return [Reservation(((claim.key, claim.window_start, claim.window_end, amount),))]
-
     def answer(self, result: "StoreError | list[_Taken | StoreError]") -> None:
         """Tells everyone who asked."""
-        answers = [result] * len(self.asked) if isinstance(result, StoreError) else result
+        if isinstance(result, StoreError):
+            answers: Sequence[_Taken | StoreError] = [result] * len(self.asked)
+        else:
+            answers = result
+            self._seen.update(self._values)
         for (_, asked), answer in zip(self.asked, answers, strict=True):
             if asked.done():
                 continue
@@ -143,24 +160,14 @@ class _Round:
         return all(asked.done() for _, asked in self.asked)
 
 
-@lru_cache(maxsize=1)
-def _sum_within(value: str, amount: str, max_: str) -> str | None:
-    """The exact sum, or None past the maximum or where it cannot be kept. A statement asks twice: kept for that."""
-    try:
-        total = add(Decimal(value), Decimal(amount))
-        return str(total) if total <= Decimal(max_) else None
-    except ArithmeticError:
-        return None
-
-
 def _take(
     cursor: Cursor,
     claims: Sequence[Claim],
-    values: dict[tuple[str, int], Decimal],
-    ends: dict[tuple[str, int], int],
+    values: dict[_At, Decimal],
+    ends: dict[_At, int],
 ) -> Reservation | Refused:
     """Takes all claims out of `values`, reading what is not there yet; `ends` gathers what has changed."""
-    taken: dict[tuple[str, int], Claim] = {}
+    taken: dict[_At, Claim] = {}
     for index, claim in enumerate(claims):
         at = (claim.key, claim.window_start)
         value = values.get(at)

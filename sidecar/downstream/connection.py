@@ -42,7 +42,7 @@ class Connection(asyncio.Protocol):
     """
 
     def __init__(self, service: Service, all_: "set[Connection]") -> None:
-        self._service = service
+        self._service, self._limit_bytes = service, service.body_limit_bytes
         self._all = all_
         self._loop = asyncio.get_running_loop()
         self._heads = Heads()
@@ -51,11 +51,9 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._arriving: Request | None = None
         self._queue: deque[Request] = deque()
-        self._progress = False
         self._barren_bytes = 0
-        self._deaf = False
         self._rest: SidecarError | None = None
-        self._waning = self._stopping = False
+        self._progress = self._deaf = self._waning = self._stopping = False
         self._most_s = _NEVER
         self._task: asyncio.Task[None] | None = None
         self.outlet = Outlet()
@@ -130,7 +128,8 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         head = self._heads.end(self._parser.get_method().decode("latin-1"))
-        request = self._arriving = Request(head, is_1_1=self._parser.get_http_version() == "1.1")
+        is_1_1 = self._parser.get_http_version() == "1.1"
+        request = self._arriving = Request(head, is_1_1, is_1_1)
         if self._is_idle():
             self._deadline = self._loop.time() + BODY_S
             self._admit(request)
@@ -144,8 +143,8 @@ class Connection(asyncio.Protocol):
         request.size_bytes += len(body)
         if request.refusal is not None:
             return
-        if request.size_bytes > self._service.body_limit_bytes:
-            self._refuse(request, too_large(self._service.body_limit_bytes))
+        if request.size_bytes > self._limit_bytes:
+            self._refuse(request, too_large(self._limit_bytes))
             return
         if isinstance(request.body, bytearray):
             request.body += body
@@ -251,12 +250,12 @@ class Connection(asyncio.Protocol):
         self._task = self._loop.create_task(self._answer(request))
 
     async def _answer(self, request: Request) -> None:
-        UNDER_WAY.set((self._task, request.head))
+        task = self._task
+        UNDER_WAY[task] = request.head
         try:
-            if request.answering is None or request.refusal is not None:
-                assert request.refusal is not None
+            if request.refusal is not None:
                 await self.outlet.write(*request.refusal)
-            else:
+            elif request.answering is not None:
                 await request.answering(bytes(request.body), self.outlet)
         except asyncio.CancelledError:
             if self._transport is not None:
@@ -271,6 +270,7 @@ class Connection(asyncio.Protocol):
                 await self.outlet.write(*_FAULT)
         finally:
             self._task = None
+            del UNDER_WAY[task]
         self._next(request)
 
     def _next(self, answered: Request) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import _lru_cache_wrapper, lru_cache
 from typing import TypeVar
 
-from sidecar.errors import NoToken, SidecarError, UnknownGrant, WrongServer
+from sidecar.errors import NoToken, SidecarError, StoreError, UnknownGrant, WrongServer
 from sidecar.ports import Bearers, Grant, Grants
 
 T = TypeVar("T")
@@ -82,6 +82,15 @@ class Guard:
         if grant.server != server:
             raise WrongServer("This token is for another server.")
         return grant
+
+    def edition(self) -> int | None:
+        """While this stays the same, so does every `grant`; None: nothing is promised."""
+        if self.bearers is not None:
+            return None
+        try:
+            return 0 if self.grants is None else self.grants.edition()
+        except StoreError:
+            return None
 
     async def settle(self) -> None:
         """Waits for what `grant` needs."""

@@ -8,13 +8,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
 
-from msgspec.structs import replace
+import msgspec
 
 from sidecar.core import asking, denial, sse
 from sidecar.core.headers import forwardable
 from sidecar.core.query import Asker
 from sidecar.core.record import AuditRecord, written
-from sidecar.downstream.correlation import UNDER_WAY
+from sidecar.downstream.correlation import about
 from sidecar.downstream.guard import Guard, RequestHeaders, RequestRefused
 from sidecar.downstream.pages import Pages
 from sidecar.downstream.request import Answering, Head, Whole, Writer
@@ -31,6 +31,16 @@ _JSON = (b"content-type", b"application/json")
 _EVENT_STREAM = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
 _ASKERS = 10_000
 _NO_ISSUER = ProtectedResources()
+
+
+class _Admitted(msgspec.Struct, frozen=True):
+    """How a head was admitted: holds for its twins while the grants are of this edition."""
+
+    edition: int
+    server: str
+    exchange: Exchange
+    caller: Caller
+    forwarded: Headers
 
 
 class Gateway:
@@ -65,9 +75,19 @@ class Gateway:
 
     def admit(self, head: Head) -> Answering:
         """How a request will be answered, which its head alone decides. Raises: RequestRefused, GrantError."""
-        headers, twin = head.headers, head.twin
-        head.twin = None
-        forwarded = None if twin is None else twin.forwarded
+        twin, head.twin = head.twin, None
+        edition = self._guard.edition()
+        admitted: _Admitted | None = None if twin is None else twin.admitted
+        if admitted is None or admitted.edition != edition:
+            return self._admit(head, edition, None if twin is None else twin.forwarded)
+        head.admitted, head.server, head.grant = admitted, admitted.server, admitted.caller.grant.id
+        head.forwarded = admitted.forwarded
+        self._guard.length(head.length)
+        return partial(_ANSWERS[head.method], self, admitted.exchange, admitted.caller, head)
+
+    def _admit(self, head: Head, edition: int | None, forwarded: Headers | None) -> Answering:
+        """As `admit`; what a twin `forwarded` says that the form of this head was found right."""
+        headers = head.headers
         if head.path in self._pages.documents and head.method == "GET":
             self._guard.host(headers)
             return partial(self._page, head)
@@ -83,15 +103,16 @@ class Gateway:
             return self._postponed(head)
         head.grant = known.id
         caller = self._caller(headers if fault is None else {}, known)
-        caller = replace(caller, stands=partial(self._stands, headers, known))
         if forwarded is None:
             self._guard.form(head.method, headers)
             forwarded = forwardable(headers)
             if head.method != "GET":
-                forwarded = [pair for pair in forwarded if pair[0] != _PLACE]
+                forwarded = tuple(pair for pair in forwarded if pair[0] != _PLACE)
         head.forwarded = forwarded
         self._guard.length(head.length)
         if fault is None:
+            if edition is not None:
+                head.admitted = _Admitted(edition, head.server, exchange, caller, forwarded)
             return partial(_ANSWERS[head.method], self, exchange, caller, head)
         if head.method != "POST":
             raise RequestRefused(503, "The grants cannot be read now; try again later.")
@@ -127,9 +148,8 @@ class Gateway:
         return status, headers, denial.error(b"null", -32600, str(error))
 
     def _tell(self, head: Head, error: SidecarError) -> None:
-        about = UNDER_WAY.set((None, head))
-        self._warn(error)
-        UNDER_WAY.reset(about)
+        with about(head):
+            self._warn(error)
         if head.method == "POST":
             self._record(head, error)
 
@@ -175,12 +195,11 @@ class Gateway:
 
     def _send(self, reply: Reply, caller: Caller, writer: Writer, asked: bytes = b"") -> Awaitable[None]:
         """Sends a reply to what was `asked`; a session that begins with it carries what its client can do."""
-        headers = [
-            (name, self._wrapped(value.decode("latin-1"), caller, asked).encode("latin-1"))
-            if name == _SESSION
-            else (name, value)
-            for name, value in reply.headers
-        ]
+        headers: list[tuple[bytes, bytes]] = []
+        for pair in reply.headers:
+            if pair[0] == _SESSION:
+                pair = (_SESSION, self._wrapped(pair[1].decode("latin-1"), caller, asked).encode("latin-1"))
+            headers.append(pair)
         if reply.events is not None:
             session = caller.session or next(
                 (v.decode("latin-1") for name, v in reply.headers if name == _SESSION), None
@@ -233,13 +252,14 @@ class Gateway:
             if len(self._askers) >= _ASKERS:
                 self._askers.clear()
             asker = self._askers[grant] = Asker(**grant.binding)
+        session, elicits = None, False
         given = headers.get(_SESSION)
-        if given is None:
-            return Caller(grant, asker)
-        unwrapped = self._sessions.unwrap(given[0].decode("latin-1"), grant.id) if len(given) == 1 else None
-        if unwrapped is None:
-            raise RequestRefused(404, "No such session; initialize again.")
-        return Caller(grant, asker, *unwrapped)
+        if given is not None:
+            unwrapped = self._sessions.unwrap(given[0].decode("latin-1"), grant.id) if len(given) == 1 else None
+            if unwrapped is None:
+                raise RequestRefused(404, "No such session; initialize again.")
+            session, elicits = unwrapped
+        return Caller(grant, asker, session, elicits, partial(self._stands, headers, grant))
 
     def _record(self, head: Head, error: SidecarError) -> None:
         self._audit.append(

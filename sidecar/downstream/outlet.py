@@ -19,7 +19,7 @@ class Outlet:
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
-        self.request = Request(NO_HEAD, is_1_1=False)
+        self.request = Request(NO_HEAD, False, False)
         self._writable: asyncio.Future[None] | None = None
         self._unsent_bytes = 0
         self._lasting: asyncio.Task[None] | None = None
@@ -95,7 +95,7 @@ class Outlet:
         """Sends this refusal, if any, of what is no whole request; then nothing more. What still comes is read."""
         if self.transport is not None:
             if refusal is not None:
-                for part in whole(*refusal, Request(NO_HEAD, is_1_1=False)):
+                for part in whole(*refusal, Request(NO_HEAD, False, False)):
                     self.transport.write(part)
             try:
                 self.transport.write_eof()

@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from http import HTTPStatus
-from typing import Protocol
+from typing import Any, Protocol
 
 import httptools
+import msgspec
 
 from sidecar.errors import SidecarError
 from sidecar.ports import Headers
@@ -24,32 +25,24 @@ _CHUNKED = b"transfer-encoding: chunked\r\n"
 _STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
 
-class Head:
+class Head(msgspec.Struct, eq=False):
     """A request's head. `headers` are lower-case name → values in order, `path` is as sent, without the query.
 
     The content length is not among the headers: with it, no two heads of a connection would be alike. `server`,
-    `grant` and `forwarded` (the headers that go on) are filled in by the service as they become known. `twin` is an
-    earlier head of the connection with the same method and headers, so whatever was found of those holds here.
+    `grant`, `forwarded` (the headers that go on) and `admitted` are filled in by the service as they become known.
+    `twin` is the head before it on the connection, if all but its length was told in the same bytes: whatever was found
+    of that holds here.
     """
 
-    __slots__ = ("forwarded", "grant", "headers", "length", "method", "path", "server", "twin")
-
-    def __init__(
-        self,
-        method: str,
-        path: str,
-        headers: dict[bytes, list[bytes]],
-        length: bytes | None = None,
-        twin: "Head | None" = None,
-    ) -> None:
-        self.method = method
-        self.path = path
-        self.headers = headers
-        self.length = length
-        self.twin = twin
-        self.server = ""
-        self.grant = ""
-        self.forwarded: Headers | None = None
+    method: str
+    path: str
+    headers: dict[bytes, list[bytes]]
+    length: bytes | None = None
+    twin: "Head | None" = None
+    server: str = ""
+    grant: str = ""
+    forwarded: Headers | None = None
+    admitted: Any = None
 
 
 class Writer(Protocol):
@@ -90,25 +83,21 @@ class Service(Protocol):
 NO_HEAD = Head("", "", {})
 
 
-class Request:
-    """One request while it arrives, and until it is its turn."""
+class Request(msgspec.Struct, eq=False):
+    """One request while it arrives, and until it is its turn. HTTP/1.1 is `is_chunkable`, and kept alive unless told.
 
-    # fmt: off
-    __slots__ = (
-        "answering", "begun", "body", "complete", "head", "is_chunkable", "keeps_alive", "refusal", "size_bytes",
-    )
-    # fmt: on
+    `answering` and `refusal`: how it will be answered, one or the other once it is admitted.
+    """
 
-    def __init__(self, head: Head, *, is_1_1: bool) -> None:
-        self.head = head
-        self.is_chunkable = is_1_1
-        self.keeps_alive = is_1_1
-        self.begun = False
-        self.answering: Answering | None = None
-        self.refusal: Whole | None = None
-        self.body: bytes | bytearray = b""
-        self.size_bytes = 0
-        self.complete = False
+    head: Head
+    is_chunkable: bool
+    keeps_alive: bool
+    begun: bool = False
+    answering: Answering | None = None
+    refusal: Whole | None = None
+    body: bytes | bytearray = b""
+    size_bytes: int = 0
+    complete: bool = False
 
     def admit(self, service: Service) -> None:
         """Has the service say how it will be answered."""

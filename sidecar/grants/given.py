@@ -22,3 +22,7 @@ class GivenGrants:
                 if hmac.compare_digest(digest, presented):
                     return grant
         return None if self._stored is None else self._stored.resolve(token)
+
+    def edition(self) -> int:
+        """The stored grants': those given stay what they are. Raises: StoreError."""
+        return 0 if self._stored is None else self._stored.edition()

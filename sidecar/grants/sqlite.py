@@ -67,16 +67,22 @@ class SqliteGrants:
         self._asked_s = -FRESH_S
         self._data_version: int | None = None
         self._edition: int | None = None
+        self._changes = 0
 
     def resolve(self, token: bytes) -> Grant | None:
         """The grant of a token, or None. Raises: StoreError."""
+        self.edition()
+        presented = tokens.digest(token)
+        stored, grant = self._by_hash.get(presented, (b"", None))
+        return grant if hmac.compare_digest(stored, presented) else None
+
+    def edition(self) -> int:
+        """How often the grants held were found to have changed, asking first if need be. Raises: StoreError."""
         now_s = time.monotonic()
         if now_s - self._asked_s >= FRESH_S:
             self._refresh()
             self._asked_s = now_s
-        presented = tokens.digest(token)
-        stored, grant = self._by_hash.get(presented, (b"", None))
-        return grant if hmac.compare_digest(stored, presented) else None
+        return self._changes
 
     def create(self, grant: Grant) -> str:
         """The token of a new grant; it cannot be shown again.
@@ -133,4 +139,5 @@ class SqliteGrants:
             rows = self._database.read(_VALID)
             self._by_hash = {row[0]: (row[0], Grant(*row[1:])) for row in rows}
             self._edition = edition
+            self._changes += 1
         self._data_version = data_version

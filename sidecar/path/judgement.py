@@ -24,10 +24,10 @@ DEFAULT_TTL_S = 300
 
 _SHORT_BYTES = 64 * 1024
 _NOTHING = Reservation(())
-WITHOUT_POLICY = Decision("deny", NO_POLICY, "No policy is attached to this grant.", "", [])
+WITHOUT_POLICY = Decision("deny", NO_POLICY, "No policy is attached to this grant.", "", ())
 """What every call under a grant without a policy gets (policy-semantics sections 2 and 3)."""
 
-CLOSED = Decision("deny", "(closed)", "This method is closed for this grant.", "", [])
+CLOSED = Decision("deny", "(closed)", "This method is closed for this grant.", "", ())
 """What a method that is not about tools gets under a grant that polices all methods (mcp-gateway.md G17)."""
 
 
@@ -201,7 +201,7 @@ class Judgement:
         self._reserved(perf_counter() - began)
         if isinstance(taken, Refused):
             limit = decision.limits[taken.index]
-            denied = Decision("deny", limit.rule, limit.message, decision.revision, [])
+            denied = Decision("deny", limit.rule, limit.message, decision.revision, ())
             return Verdict(denied, retry_at=retry_at(asked[taken.index]))
         return Verdict(decision, taken)
 
@@ -221,4 +221,4 @@ async def bound_to(call: ToolCall, grant: Grant) -> str:
 
 def unavailable(cause: str) -> Verdict:
     """The denial of a call that could not be decided. Source: policy-semantics section 7."""
-    return Verdict(Decision("deny", UNAVAILABLE, "Policy decision unavailable.", "", []), cause=cause)
+    return Verdict(Decision("deny", UNAVAILABLE, "Policy decision unavailable.", "", ()), cause=cause)

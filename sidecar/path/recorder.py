@@ -8,6 +8,7 @@ from time import perf_counter
 
 import msgspec
 
+from sidecar.core.decision import Decision
 from sidecar.core.inflight import Flight
 from sidecar.core.record import AuditRecord, written
 from sidecar.errors import ProtocolError
@@ -29,6 +30,36 @@ class UnderWay(msgspec.Struct):
     left: float = 0.0
 
 
+class Judged(msgspec.Struct):
+    """The port `Entry` of a call that was judged, and has come to its end. Units: `ended` as `perf_counter`."""
+
+    turn: UnderWay
+    verdict: Verdict
+    result: str
+    cause: str
+    ended: float
+    made: AuditRecord | None = None
+
+    def record(self) -> AuditRecord:
+        """What the audit says of it."""
+        if self.made is None:
+            verdict = self.verdict
+            cause = self.cause or verdict.cause
+            self.made = _record(
+                self.turn, self.ended, verdict.decision, self.result, cause, verdict.approval, verdict.person
+            )
+        return self.made
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    """As a decision: what is said of a message that policy did not see."""
+
+    message: str
+    outcome: str = "refused"
+    rule: str = ""
+    revision: str = ""
+
+
 class Recorder:
     """Writes the records of one server's messages."""
 
@@ -42,61 +73,48 @@ class Recorder:
 
     def judged(self, turn: UnderWay, verdict: Verdict, result: str = "", cause: str = "") -> None:
         """The record of what was decided, and of how it ended."""
-        decision = verdict.decision
-        self._append(
-            turn,
-            outcome=decision.outcome,
-            rule=decision.rule,
-            message=decision.message,
-            revision=decision.revision,
-            result=result,
-            cause=cause or verdict.cause,
-            approval=verdict.approval,
-            person=verdict.person,
-        )
+        self._audit.append(Judged(turn, verdict, result, cause, perf_counter()))
 
     def refused(self, turn: UnderWay, error: ProtocolError) -> None:
         """The record of a message that was refused before policy ran."""
         turn.method, turn.tool = error.method, error.tool
-        self._append(turn, outcome="refused", message=str(error), cause=error.code)
+        self._refused(turn, str(error), error.code)
 
     def given_up(self, turn: UnderWay) -> None:
         """The record of a call that nobody waits for any more, and that was not decided."""
-        message = "The call was given up before it was decided."
-        self._append(turn, outcome="refused", message=message, cause="given_up")
+        self._refused(turn, "The call was given up before it was decided.", "given_up")
 
-    def _append(
-        self,
-        turn: UnderWay,
-        *,
-        outcome: str,
-        message: str,
-        rule: str = "",
-        revision: str = "",
-        result: str = "",
-        cause: str = "",
-        approval: str = "",
-        person: str = "",
-    ) -> None:
-        grant = turn.caller.grant
-        self._audit.append(
-            AuditRecord(
-                at=written(turn.now),
-                server=grant.server,
-                grant=grant.id,
-                method=turn.method,
-                tool=turn.tool,
-                argument_keys=turn.argument_keys,
-                policy=grant.policy or "",
-                revision=revision,
-                outcome=outcome,
-                rule=rule,
-                message=message,
-                result=result,
-                cause=cause,
-                approval=approval,
-                session=turn.caller.session or "",
-                duration_ms=round((perf_counter() - turn.started) * 1000, 3),
-                person=person,
-            )
-        )
+    def _refused(self, turn: UnderWay, message: str, cause: str) -> None:
+        self._audit.append(_record(turn, perf_counter(), _Refusal(message), "", cause))
+
+
+def _record(
+    turn: UnderWay,
+    ended: float,
+    said: Decision | _Refusal,
+    result: str,
+    cause: str,
+    approval: str = "",
+    person: str = "",
+) -> AuditRecord:
+    caller = turn.caller
+    grant = caller.grant
+    return AuditRecord(
+        written(turn.now),
+        grant.server,
+        grant.id,
+        turn.method,
+        turn.tool,
+        turn.argument_keys,
+        grant.policy or "",
+        said.revision,
+        said.outcome,
+        said.rule,
+        said.message,
+        result,
+        cause,
+        approval,
+        caller.session or "",
+        round((ended - turn.started) * 1000, 3),
+        person,
+    )

@@ -43,8 +43,11 @@ class Relay:
             self._warn(refused)
             return failure(refused, to.id_raw)
         if reply.body is not None:
+            grant = to.caller.grant
             try:
-                body = await self._guard(reply.body, to) if reply.body else reply.body
+                body = self._visibility.at_once(reply.body, grant, modern=to.modern, id_raw=to.id_raw)
+                if body is None:
+                    body = await self._guard(reply.body, to)
             except SidecarError as error:
                 self._warn(error)
                 return Reply(200, JSON_HEADERS, body=withheld(error, to.id_raw))

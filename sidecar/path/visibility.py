@@ -58,6 +58,14 @@ class Visibility:
         self._ttl_cap_ms = ttl_cap_ms
         self._cache: OrderedDict[tuple[Grant, bool], list[_Filtered]] = OrderedDict()
 
+    def at_once(self, data: bytes, grant: Grant, *, modern: bool, id_raw: bytes | None) -> bytes | None:
+        """What `guard` would say where nobody has to be asked: there are no tools in it, or the list is known."""
+        if self._cache and id_raw is not None:
+            known = self._known((grant, modern), data, id_raw)
+            if known is not None:
+                return known
+        return None if listing.may_list(data) else data
+
     async def guard(self, data: bytes, grant: Grant, asker: Asker, *, modern: bool, id_raw: bytes | None) -> bytes:
         """The message as this grant may see it; `id_raw` is the id of the list request it answers, if known.
 
@@ -65,8 +73,9 @@ class Visibility:
         Source: mcp-gateway.md G26, G27.
         """
         key = (grant, modern)
-        if self._cache and id_raw is not None and (known := self._known(key, data, id_raw)) is not None:
-            return known
+        at_once = self.at_once(data, grant, modern=modern, id_raw=id_raw)
+        if at_once is not None:
+            return at_once
         found = listing.read(data)
         if found is None:
             return data

@@ -108,7 +108,7 @@ def _claims(
     """What each limit asks of its counter: what OPA says, or nothing where the amount cannot be counted."""
     full = [
         obligation
-        or Obligation(limit.rule, limit.message, limit.counter, limit.window, limit.max.value, limit.scope, [])
+        or Obligation(limit.rule, limit.message, limit.counter, limit.window, limit.max.value, limit.scope, ())
         for limit, obligation in zip(limits, obligations, strict=True)
     ]
     return claims(full, call.server, call.grant, call.session, now)

@@ -4,7 +4,7 @@ Source: mcp-gateway.md G18, G19, G22, G25, G48, G51–G53.
 """
 
 import ssl
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 
 from sidecar.core import sse
 from sidecar.core.headers import RESPONSE
@@ -16,6 +16,8 @@ from sidecar.upstream.address import Address
 _SESSION = b"mcp-session-id"
 _UNCODED = {b"content-encoding": b"identity", b"transfer-encoding": b"chunked"}
 _ENDLESS = frozenset({"subscriptions/listen"})
+_KEPT = 256
+_SHORT_BYTES = 2048
 
 
 class HttpUpstream:
@@ -40,6 +42,7 @@ class HttpUpstream:
         self._http = Client(address.origin, connect_timeout_s=connect_timeout_s)
         self._post, self._get, self._delete = (address.head(verb) for verb in ("POST", "GET", "DELETE"))
         self._credentials = credentials
+        self._lines: dict[int, tuple[Headers, Headers, bytes]] = {}
         self._first_byte_s = first_byte_s
         self._idle_s = idle_s
         self._limit_bytes = answer_limit_bytes
@@ -70,13 +73,15 @@ class HttpUpstream:
         self._http.close()
 
     def _head(self, headers: Headers, session: str | None) -> bytes:
-        ours = dict(self._credentials())
-        head = b""
-        for pair in headers:
-            if pair[0] not in ours and pair[0] != _SESSION:
-                head += b"%b: %b\r\n" % pair
-        for pair in ours.items():
-            head += b"%b: %b\r\n" % pair
+        ours = self._credentials()
+        kept = self._lines.get(id(headers))
+        if kept is None or kept[0] is not headers or kept[1] != ours:
+            kept = headers, ours, _lines(headers, dict(ours))
+            if len(kept[2]) <= _SHORT_BYTES:
+                if len(self._lines) >= _KEPT:
+                    self._lines.clear()
+                self._lines[id(headers)] = kept
+        head = kept[2]
         return head if session is None else b"%b%b: %b\r\n" % (head, _SESSION, session.encode("latin-1"))
 
     async def _reply(self, response: Response, *, endless: bool) -> Reply:
@@ -108,3 +113,9 @@ class HttpUpstream:
                     yield Event(event.data, event.raw)
         finally:
             response.close()
+
+
+def _lines(headers: Headers, ours: Mapping[bytes, bytes]) -> bytes:
+    """The headers as lines: the client's, but for those that are ours to send."""
+    passed = [pair for pair in headers if pair[0] not in ours and pair[0] != _SESSION]
+    return b"".join(b"%b: %b\r\n" % pair for pair in (*passed, *ours.items()))

@@ -35,7 +35,7 @@ BUSY_S = 2
 """The most that one message may take of a processor: seldom is it a millisecond."""
 PATIENCE_S = 60
 REFUSALS = {200, 202, 400, 404}
-FAULT = Decision("deny", "(arguments)", "no", "sha256:one", [])
+FAULT = Decision("deny", "(arguments)", "no", "sha256:one", ())
 logger = logging.getLogger(__name__)
 
 

@@ -231,87 +231,57 @@ async def test_transact_all_cancelled_no_transaction(database: Database) -> None
     assert len(transactions) == 1
 
 
-class Brief:
-    """Work for `submit`: adds a key, by one statement if it may."""
-
-    def __init__(self, key: str, *, at_once: bool = True) -> None:
-        self.key, self.at_once = key, at_once
-        self.ways: list[str] = []
-        self.answered: list[object] = []
-
-    def run(self, cursor: Cursor) -> str:
-        self.ways.append("transaction")
-        return add(self.key)(cursor)
-
-    def run_at_once(self, cursor: Cursor) -> str | None:
-        self.ways.append("statement")
-        return add(self.key)(cursor) if self.at_once else None
-
-    def answer(self, result: object) -> None:
-        self.answered.append(result)
-
-    def abandoned(self) -> bool:
-        return False
+_MOVE = "UPDATE counters SET value = ? WHERE key = 'a' AND value = ?"
 
 
-async def test_submit_alone_is_done_at_once_by_one_statement(database: Database) -> None:
+def value(database: Database) -> str:
+    ((found,),) = database.read("SELECT value FROM counters WHERE key = 'a'")
+    return str(found)
+
+
+async def test_change_now_alone_is_done_at_once_by_one_statement(database: Database) -> None:
+    await database.transact(add("a"))
     transactions = begun(database)
-    work = Brief("a")
-    database.submit(work)
-    assert (work.answered, work.ways, transactions) == (["a"], ["statement"], [])
-    assert keys(database) == ["a"]
+    assert database.change_now(_MOVE, ("2", "1"))
+    assert (value(database), transactions) == ("2", [])
 
 
-async def test_submit_that_takes_more_than_a_statement_waits_for_the_turn(database: Database) -> None:
-    work = Brief("a", at_once=False)
-    database.submit(work)
-    assert work.answered == []
-    await database.transact(add("b"))
-    assert (work.answered, work.ways) == (["a"], ["statement", "transaction"])
+async def test_change_now_that_changes_no_row_says_so(database: Database) -> None:
+    await database.transact(add("a"))
+    assert not database.change_now(_MOVE, ("3", "2"))
+    assert value(database) == "1"
 
 
-async def test_submit_in_a_crowd_is_gathered(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_change_now_in_a_crowd_is_not_tried(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    await database.transact(add("a"))
     monkeypatch.setattr(module, "ALONE_S", 1e9)
-    transactions = begun(database)
-    works = [Brief(key) for key in "abc"]
-    for work in works:
-        database.submit(work)
-    await database.transact(add("d"))
-    assert {tuple(work.ways) for work in works} == {("transaction",)}
-    assert len(transactions) == 1
+    assert not database.change_now(_MOVE, ("2", "1"))
+    assert value(database) == "1"
 
 
-async def test_submit_never_overtakes_what_waits(database: Database) -> None:
-    waiting = database.transact(add("a"))
-    work = Brief("a")
-    database.submit(work)
+async def test_change_now_never_overtakes_what_waits(database: Database) -> None:
+    await database.transact(add("a"))
+    waiting = database.transact(lambda cursor: cursor.execute("UPDATE counters SET value = '5'").rowcount)
+    assert not database.change_now(_MOVE, ("2", "1"))
     await waiting
-    assert isinstance(work.answered[0], StoreError)
-    assert "statement" not in work.ways
+    assert value(database) == "5"
 
 
-async def test_submit_while_locked_waits_like_any_other(tmp_path: Path) -> None:
-    database = open_database(tmp_path, "state", wait_s=30)
+async def test_change_now_of_a_locked_file_is_not_done(tmp_path: Path, database: Database) -> None:
+    await database.transact(add("a"))
     lock = Lock(tmp_path)
-    work = Brief("a")
-    database.submit(work)
-    assert (work.answered, work.ways) == ([], ["statement"])
+    assert not database.change_now(_MOVE, ("2", "1"))
     lock.release()
-    await database.transact(add("b"))
-    assert work.answered == ["a"]
-    await database.close()
+    assert value(database) == "1"
 
 
-async def test_submit_to_a_closed_or_removed_store_is_a_store_error(tmp_path: Path) -> None:
+async def test_change_now_of_a_closed_or_removed_store_is_not_done(tmp_path: Path) -> None:
     database = open_database(tmp_path, "state", wait_s=0.05)
-    removed, closed = Brief("a"), Brief("b")
+    await database.transact(add("a"))
     (tmp_path / "state.sqlite").unlink()
-    database.submit(removed)
-    await asyncio.sleep(0)
+    assert not database.change_now(_MOVE, ("2", "1"))
     await database.close()
-    database.submit(closed)
-    assert [type(work.answered[0]) for work in (removed, closed)] == [StoreError, StoreError]
-    assert removed.ways == closed.ways == []
+    assert not database.change_now(_MOVE, ("2", "1"))
 
 
 async def test_transact_locked_store_error_then_service(tmp_path: Path, database: Database) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from sidecar.core.record import AuditRecord
-from sidecar.tally import Tally, Times, kind
+from sidecar.tally import LOT, Tally, Times, kind
 
 
 def _record(outcome: str, rule: str = "", result: str = "") -> AuditRecord:
@@ -58,6 +58,8 @@ def test_times_fall_into_the_first_bound_that_is_no_less() -> None:
     times = Times((0.1, 1.0))
     for seconds in (0.05, 0.1, 0.2, 5.0):
         times.took(seconds)
+    times.add_up()
+    times.add_up()
     assert times.counts == [2, 1, 1]
     assert times.sum_s == pytest.approx(5.35)
     assert times.slowest_s == 5.0
@@ -68,4 +70,17 @@ def test_tally_notes_how_long_each_server_took() -> None:
     tally.answered("git")(0.2)
     tally.answered("git")(0.3)
     tally.answered("web")(0.1)
+    tally.add_up()
     assert {server: sum(times.counts) for server, times in tally.upstream.items()} == {"git": 2, "web": 1}
+
+
+def test_tally_is_added_up_lot_by_lot_without_being_asked() -> None:
+    tally = Tally()
+    for _ in range(LOT + 1):
+        tally.decisions.took(0.001)
+        tally.count(_record("allow", result="result"))
+    assert tally.calls == {("s", "allow", ""): LOT}
+    assert tally.results == {("s", "result"): LOT}
+    assert sum(tally.decisions.counts) == LOT
+    tally.add_up()
+    assert tally.calls == {("s", "allow", ""): LOT + 1}

@@ -36,7 +36,7 @@ SPENT, COUNT = SECTION.limits
 def explained(
     outcome: Any, rule: str, *, approved: Verdict | None = None, passing: tuple[Passing, ...] = ()
 ) -> Explained:
-    verdict = Verdict(Decision(outcome, rule, rule and "No.", "r", []), retry_at="2026-11-20T00:00:00Z")
+    verdict = Verdict(Decision(outcome, rule, rule and "No.", "r", ()), retry_at="2026-11-20T00:00:00Z")
     rules = (
         Rule(REQUIRE, False, ("true",)),
         Rule(APPROVAL, True, ("mixed",)),
@@ -52,7 +52,7 @@ def explained(
 
 
 def test_lines_tell_every_part() -> None:
-    approved = Verdict(Decision("deny", COUNT.rule, "Full.", "r", []))
+    approved = Verdict(Decision("deny", COUNT.rule, "Full.", "r", ()))
     passing = (Passing(("drop args.a", "add args.b"), b'{"b":1}'),)
     told = list(lines(explained("approval_required", APPROVAL.rule, approved=approved, passing=passing)))
     assert told[:9] == [

@@ -36,11 +36,11 @@ def test_parse_allow_keeps_exact_numbers() -> None:
 @pytest.mark.parametrize(
     ("result", "expected"),
     [
-        (DENY, Decision("deny", DENY["rule"], "No.", "sha256:1", [])),  # type: ignore[arg-type]
-        (ASK, Decision("approval_required", DENY["rule"], "No.", "sha256:1", [])),  # type: ignore[arg-type]
-        ({**ASK, "ttl_s": 60}, Decision("approval_required", DENY["rule"], "No.", "sha256:1", [], 60)),  # type: ignore[arg-type]
-        ({**DENY, "revision": ""}, Decision("deny", DENY["rule"], "No.", "", [])),  # type: ignore[arg-type]
-        ({**ALLOW, "limits": []}, Decision("allow", "", "", "sha256:1", [])),
+        (DENY, Decision("deny", DENY["rule"], "No.", "sha256:1", ())),  # type: ignore[arg-type]
+        (ASK, Decision("approval_required", DENY["rule"], "No.", "sha256:1", ())),  # type: ignore[arg-type]
+        ({**ASK, "ttl_s": 60}, Decision("approval_required", DENY["rule"], "No.", "sha256:1", (), 60)),  # type: ignore[arg-type]
+        ({**DENY, "revision": ""}, Decision("deny", DENY["rule"], "No.", "", ())),  # type: ignore[arg-type]
+        ({**ALLOW, "limits": []}, Decision("allow", "", "", "sha256:1", ())),
     ],
 )
 def test_parse_decision_is_as_it_says(result: Any, expected: Decision) -> None:
@@ -147,3 +147,17 @@ def test_parse_many_answers_of_another_number_are_off_shape(count: int) -> None:
 
 def test_parse_zero_of_any_exponent_is_countable() -> None:
     assert not parse(body(ALLOW).replace(b"2.5", b"0e-5000")).limits[0].amounts[0]
+
+
+@pytest.mark.parametrize(("message", "is_kept"), [("No.", True), ("N" * 4096, False)])
+def test_parse_same_answer_is_read_once_if_it_is_short(message: str, is_kept: bool) -> None:
+    text = body({**DENY, "message": message})
+    assert parse(text) == parse(text)
+    assert (parse(text) is parse(text)) is is_kept
+    assert parse(text) is parse_many(body([{**DENY, "message": message}]), 1)[0] or not is_kept
+
+
+def test_parse_off_shape_answer_is_refused_each_time() -> None:
+    for _ in range(2):
+        with pytest.raises(DecisionOffShape):
+            parse(body({**DENY, "rule": ""}))

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sidecar.core.record import written
+from sidecar.core.record import AuditRecord, written
 
 
 @pytest.mark.parametrize(
@@ -13,3 +13,8 @@ from sidecar.core.record import written
 )
 def test_written_has_milliseconds_cut_off_and_z(microsecond: int, wanted: str) -> None:
     assert written(datetime(2026, 1, 2, 3, 4, 5, microsecond, tzinfo=UTC)) == wanted
+
+
+def test_record_that_is_made_up_is_its_own_entry() -> None:
+    record = AuditRecord("t", "s", "g", "tools/call", "pay", (), "p", "r", "allow", "", "")
+    assert record.record() is record

@@ -484,6 +484,25 @@ async def test_connection_that_is_gone_is_freed_at_once(begun: bytes, turns: int
         gc.enable()
 
 
+async def test_request_that_was_answered_is_freed_at_once() -> None:
+    app = App()
+    app.may.set()
+    one = Connection(app, set())
+    one.connection_made(Wire())
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(50):
+            one.data_received(GET)
+            assert one._task is not None
+            await asyncio.wait([one._task])
+        await asyncio.sleep(0)
+        assert gc.collect() < 50, "what each request leaves is left to the garbage collector"
+    finally:
+        gc.enable()
+        one.connection_lost(None)
+
+
 @pytest.mark.parametrize("version", [b"1.1", b"1.0"], ids=["kept", "closed"])
 @pytest.mark.parametrize("size", [2_850_000, 8_000_000])
 async def test_client_that_never_reads_is_cut_off(version: bytes, size: int, monkeypatch: pytest.MonkeyPatch) -> None:

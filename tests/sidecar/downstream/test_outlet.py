@@ -37,7 +37,7 @@ class Parts:
 def outlet() -> tuple[Outlet, Transport]:
     made, transport = Outlet(), Transport()
     made.transport = transport
-    made.request = Request(Head("GET", "/", {}), is_1_1=True)
+    made.request = Request(Head("GET", "/", {}), is_chunkable=True, keeps_alive=True)
     return made, transport
 
 

@@ -4,7 +4,7 @@ from sidecar.downstream.request import Head, Request, begin, path, whole
 
 
 def request(method: str = "GET", *, is_1_1: bool = True) -> Request:
-    return Request(Head(method, "/", {}), is_1_1=is_1_1)
+    return Request(Head(method, "/", {}), is_1_1, is_1_1)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,16 @@ def test_given_mapping_changed_later_changes_nothing() -> None:
     assert grants.resolve(b"token-1") == ONE
 
 
+def test_edition_is_that_of_the_stored_grants_since_given_ones_stay() -> None:
+    stored = FakeGrants(by_token={b"token-3": STORED})
+    grants = GivenGrants(GIVEN, stored)
+    before = grants.edition()
+    assert before == grants.edition() == stored.edition()
+    del stored.by_token[b"token-3"]
+    assert grants.edition() != before
+    assert GivenGrants(GIVEN, None).edition() == GivenGrants({}, None).edition()
+
+
 def test_resolve_without_a_store_given_tokens_only() -> None:
     grants = GivenGrants(GIVEN, None)
     assert grants.resolve(b"token-1") == ONE

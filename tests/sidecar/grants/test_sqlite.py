@@ -174,6 +174,23 @@ def test_resolve_many_in_20_milliseconds_store_asked_once(
     assert len(read) == 3
 
 
+def test_edition_changes_with_the_grants_and_only_with_them(
+    tmp_path: Path, grants: SqliteGrants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.grants.sqlite.FRESH_S", 0)
+    before = grants.edition()
+    assert grants.edition() == before
+    other = open_database(tmp_path, "state")
+    other.transact_now(lambda cursor: cursor.execute("INSERT INTO counters VALUES ('k', 0, 60, '1')"))
+    assert grants.edition() == before
+    SqliteGrants(other).create(Grant("new", "s", None))
+    created = grants.edition()
+    assert created != before
+    grants.revoke("new")
+    assert grants.edition() not in (before, created)
+    other.close_now()
+
+
 def test_resolve_other_tables_written_grants_not_read_again(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

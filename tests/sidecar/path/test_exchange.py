@@ -34,8 +34,8 @@ from tests.fakes import ALLOWED, FakeApprovals, FakeAudit, FakeClock, FakeCounte
 
 LIMIT = Limit("/tools/pay/limits/n", "Too many.", "n", "minute", Decimal(1), "grant", [Decimal(1)])
 LIMITED = Decision("allow", "", "", "sha256:one", [LIMIT])
-DENIED = Decision("deny", "/tools/pay/deny_if/always", "Not today.", "sha256:one", [])
-ASKS = Decision("approval_required", "/r", "Ask first.", "sha256:one", [], 60)
+DENIED = Decision("deny", "/tools/pay/deny_if/always", "Not today.", "sha256:one", ())
+ASKS = Decision("approval_required", "/r", "Ask first.", "sha256:one", (), 60)
 JSON_TYPE: Headers = ((b"content-type", b"application/json"),)
 RESULT = b'{"jsonrpc":"2.0","id":1,"result":{"content":[]}}'
 TOOL_ERROR = b'{"jsonrpc":"2.0","id":1,"result":{"content":[],"isError":true}}'
@@ -138,7 +138,7 @@ def unseeing(desk: Desk) -> Desk:
 
 
 async def test_call_of_a_hidden_tool_is_told_that_there_is_none_and_recorded_as_it_is() -> None:
-    desk = unseeing(Desk(Decision("deny", "(hidden)", 'Tool "pay" is hidden by policy', "sha256:one", [])))
+    desk = unseeing(Desk(Decision("deny", "(hidden)", 'Tool "pay" is hidden by policy', "sha256:one", ())))
     reply = await desk.handle(call())
     assert (reply.status, parsed(reply)["error"]) == (200, {"code": -32602, "message": "Unknown tool: pay"})
     assert desk.tape == ["ask", "record"]
@@ -146,7 +146,7 @@ async def test_call_of_a_hidden_tool_is_told_that_there_is_none_and_recorded_as_
 
 
 async def test_refusal_that_rests_on_a_hidden_tool_is_told_that_there_is_none() -> None:
-    desk = unseeing(Desk(Decision("deny", "(hidden)", "Hidden.", "sha256:one", [])))
+    desk = unseeing(Desk(Decision("deny", "(hidden)", "Hidden.", "sha256:one", ())))
     listed = b'{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"pay","inputSchema":{"properties":{"amount":{}}}}]}}'
     desk.inventory.learn(listed)
     reply = await desk.handle(call({"AMOUNT": 1}))
@@ -503,7 +503,7 @@ async def test_call_that_needs_approval_is_told_its_id_beside_the_message() -> N
 
 
 async def test_call_whose_approval_was_refused_is_not_invited_to_retry() -> None:
-    refused = Decision("deny", "/r", "Approval was refused.", "sha256:one", [])
+    refused = Decision("deny", "/r", "Approval was refused.", "sha256:one", ())
     desk = Desk(ASKS, ASKS, refused)
     await desk.handle(call())
     desk.approvals.held[0].state = "refused"

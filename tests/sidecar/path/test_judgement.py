@@ -21,8 +21,8 @@ from sidecar.ports import Grant, Refused, Reservation
 from tests.fakes import ALLOWED, START, FakeApprovals, FakeCounters, FakeDecisionPoint
 
 RULE = "/tools/pay/require_approval/always"
-ASKS = Decision("approval_required", RULE, "Ask first.", "sha256:one", [], 60)
-REFUSED = Decision("deny", RULE, "Approval was refused.", "sha256:one", [])
+ASKS = Decision("approval_required", RULE, "Ask first.", "sha256:one", (), 60)
+REFUSED = Decision("deny", RULE, "Approval was refused.", "sha256:one", ())
 LIMIT = Limit("/tools/pay/limits/n", "Too many.", "n", "minute", Decimal(1), "grant", [Decimal(1)])
 LIMITED = Decision("allow", "", "", "sha256:one", [LIMIT])
 KEY = ("s/grant/n/60/g", int(START.timestamp()))
@@ -76,7 +76,7 @@ async def test_judge_query_holds_the_arguments_as_they_came() -> None:
 
 
 async def test_judge_arguments_with_a_fault_are_judged_by_the_fault() -> None:
-    desk = Desk(Decision("deny", "(invalid arguments)", "Too deep.", "sha256:one", []))
+    desk = Desk(Decision("deny", "(invalid arguments)", "Too deep.", "sha256:one", ()))
     verdict = await desk.judge(b"[[[", "Too deep.")
     assert verdict.decision.rule == "(invalid arguments)"
     assert json.loads(desk.opa.queries[0])["args_fault"] == "Too deep."
@@ -84,7 +84,7 @@ async def test_judge_arguments_with_a_fault_are_judged_by_the_fault() -> None:
 
 @pytest.mark.parametrize("rule", ["(hidden)", "(default deny)", "/tools/pay/deny_if/always"])
 async def test_judge_denied_reads_no_counter_and_no_approval(rule: str) -> None:
-    desk = Desk(Decision("deny", rule, "No.", "sha256:one", []))
+    desk = Desk(Decision("deny", rule, "No.", "sha256:one", ()))
     assert (await desk.judge()).decision.rule == rule
     assert desk.tape == ["ask"]
 
@@ -108,7 +108,7 @@ async def test_judge_opa_fails_is_unavailable_with_the_cause(error: SidecarError
     desk = Desk()
     desk.opa.error = error
     verdict = await desk.judge()
-    assert verdict.decision == Decision("deny", UNAVAILABLE, "Policy decision unavailable.", "", [])
+    assert verdict.decision == Decision("deny", UNAVAILABLE, "Policy decision unavailable.", "", ())
     assert verdict.cause == f"{error.code}: {error}"
     assert verdict.reservation == Reservation(())
     assert desk.tape == ["ask"]
@@ -127,7 +127,7 @@ async def test_judge_limit_reached_denies_with_its_rule_message_and_reset_time()
     await desk.judge()
     verdict = await desk.judge()
     assert verdict == Verdict(
-        Decision("deny", LIMIT.rule, LIMIT.message, "sha256:one", []), retry_at="2026-03-01T12:01:00Z"
+        Decision("deny", LIMIT.rule, LIMIT.message, "sha256:one", ()), retry_at="2026-03-01T12:01:00Z"
     )
     assert desk.counted == 1
 
@@ -166,7 +166,7 @@ async def test_approval_asked_first_opens_one_bound_to_the_call() -> None:
 
 
 async def test_approval_without_ttl_waits_for_the_default() -> None:
-    desk = Desk(Decision("approval_required", RULE, "Ask first.", "sha256:one", []))
+    desk = Desk(Decision("approval_required", RULE, "Ask first.", "sha256:one", ()))
     await desk.judge()
     assert desk.approvals.held[0].request.ttl_s == DEFAULT_TTL_S
 
@@ -277,7 +277,7 @@ async def test_approval_used_over_a_limit_is_kept_for_later() -> None:
 
 
 async def test_approval_denied_by_another_rule_meanwhile_is_not_used_up() -> None:
-    denied = Decision("deny", "/tools/pay/deny_if/always", "No.", "sha256:two", [])
+    denied = Decision("deny", "/tools/pay/deny_if/always", "No.", "sha256:two", ())
     desk = Desk(ASKS, ASKS, denied)
     await desk.judge()
     desk.answered("approved")

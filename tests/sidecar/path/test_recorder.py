@@ -17,7 +17,7 @@ def under_way() -> UnderWay:
 
 def test_judged_call_is_recorded_with_its_decision_and_its_end() -> None:
     audit = FakeAudit()
-    decision = Decision("deny", "/r", "No.", "sha256:one", [])
+    decision = Decision("deny", "/r", "No.", "sha256:one", ())
     Recorder(audit).judged(under_way(), Verdict(decision, approval="apr_1"), "result", "why")
     (record,) = audit.records
     assert (record.server, record.grant, record.policy, record.session) == ("s", "g", "p", "theirs")

@@ -16,7 +16,7 @@ from sidecar.ports import Grant
 from tests.fakes import START, FakeApprovals, FakeAudit, FakeCounters, FakeDecisionPoint
 
 CALL = ToolCall(b"{}", 1, b"1", "pay", b"{}", (), None, False, False)
-HIDDEN = Decision("deny", "(hidden)", "Hidden.", "sha256:one", [])
+HIDDEN = Decision("deny", "(hidden)", "Hidden.", "sha256:one", ())
 
 
 def desk(hidden_calls: str = "denied") -> tuple[Refusals, UnderWay, FakeAudit, list[SidecarError]]:

@@ -39,9 +39,9 @@ META = {
 }
 LIMIT = Limit("/tools/pay/limits/n", "Too many.", "n", "day", Decimal(9), "grant", [Decimal(1)])
 LIMITED = Decision("allow", "", "", "sha256:one", [LIMIT])
-DENIED = Decision("deny", "/r", "No.", "sha256:two", [])
-ASKS = Decision("approval_required", "/r", "Ask first.", "sha256:one", [], 60)
-ASKS_ELSE = Decision("approval_required", "/other", "Ask again.", "sha256:two", [], 60)
+DENIED = Decision("deny", "/r", "No.", "sha256:two", ())
+ASKS = Decision("approval_required", "/r", "Ask first.", "sha256:one", (), 60)
+ASKS_ELSE = Decision("approval_required", "/other", "Ask again.", "sha256:two", (), 60)
 DONE = b'{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","content":[]}}'
 ERROR = b'{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"no"}}'
 ROUND_1 = ["ask", "reserve", "forward", "record"]

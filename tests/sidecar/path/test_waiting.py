@@ -18,8 +18,8 @@ from tests.fakes import events
 from tests.sidecar.path.test_rounds import DENIED, DONE, LIMITED, META, Desk, error_of, question, state_of
 
 Way = Literal["later", "wait", "confirm"]
-LONG = Decision("approval_required", "/r", "Ask first.", "sha256:one", [], 3600)
-REFUSED = Decision("deny", "/r", "Approval was refused.", "sha256:one", [])
+LONG = Decision("approval_required", "/r", "Ask first.", "sha256:one", (), 3600)
+REFUSED = Decision("deny", "/r", "Approval was refused.", "sha256:one", ())
 RESULT = b'{"jsonrpc":"2.0","id":1,"result":{"content":[]}}'
 SEAL = Seal(b"key")
 APPROVE = {"action": "accept", "content": {"decision": "approve"}}
@@ -166,7 +166,7 @@ async def test_held_stream_has_comments_that_keep_it_open() -> None:
 
 
 async def test_approval_that_lapses_while_a_call_is_held_is_asked_for_anew_and_not_waited_for() -> None:
-    office = Office(Decision("approval_required", "/r", "Ask first.", "sha256:one", [], 5))
+    office = Office(Decision("approval_required", "/r", "Ask first.", "sha256:one", (), 5))
     (answer,) = await office.told(call(modern=True))
     assert answer["result"]["_meta"]["dev.regate/decision"]["approval"] == "apr_2"
 

@@ -36,7 +36,7 @@ LEFT = {SPENT: Decimal(4), COUNT: Decimal(0)}
 
 
 def verdict(rule: str) -> Verdict:
-    return Verdict(Decision("deny" if rule else "allow", rule, rule, "r", []))
+    return Verdict(Decision("deny" if rule else "allow", rule, rule, "r", ()))
 
 
 def judge(stops: Callable[[dict[str, Any]], str]) -> tuple[nearest.Ask, list[bytes]]:
