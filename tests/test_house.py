@@ -95,6 +95,7 @@ LONG: Mapping[str, str] = {}
 TESTED_ELSEWHERE: Mapping[str, str] = {
     "sidecar/errors.py": "values only; every test that refuses something reads them",
     "sidecar/algorithms.py": "names only; tests/sidecar/test_signing.py signs with each",
+    "sidecar/downstream/bounds.py": "values only; tests/sidecar/downstream/test_connection.py holds each",
     "sidecar/ports.py": "Protocols and values; tests/contract has a suite for each",
     "sidecar/engine.py": "it only joins parts; tests/eras, tests/faults and tests/sidecar/cli run it whole",
     "sidecar/reports.py": "as engine",

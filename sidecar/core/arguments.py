@@ -24,17 +24,19 @@ _SURE_EXPONENT_DIGITS = 12
 def fault_in(members: dict[str, Json]) -> str | None:
     """What is wrong with arguments that `core.strict` has read, or None."""
     odd_number = False
-    depth = 0
-    level: list[dict[str, Json] | list[Json]] = [members]
+    depth, level = 1, list(members.values())
     while level:
-        depth += 1
-        inner: list[dict[str, Json] | list[Json]] = []
-        for node in level:
-            for value in node.values() if type(node) is dict else node:
-                if type(value) is Number:
-                    odd_number = odd_number or not in_range(value.text)
-                elif type(value) is dict or type(value) is list:
-                    inner.append(value)
+        inner: list[Json] = []
+        before = depth
+        for value in level:
+            if type(value) is Number:
+                odd_number = odd_number or not in_range(value.text)
+            elif type(value) is dict:
+                depth = before + 1
+                inner += value.values()
+            elif type(value) is list:
+                depth = before + 1
+                inner += value
         level = inner
     if odd_number:
         return NUMBER_RANGE

@@ -41,10 +41,10 @@ class InFlight:
 
     def begin(self, grant: str, session: str | None, request_id: str | int) -> Flight:
         """A request that is about to be forwarded."""
-        key = None if session is None else (grant, session, hash(_as_read(request_id)))
-        doubtful = key in self._unanswered or grant in self._meddling
-        flight = Flight(grant, key, doubtful)
-        if key is not None:
+        flight = Flight(grant, None, grant in self._meddling)
+        if session is not None:
+            key = flight.key = (grant, session, hash(_as_read(request_id)))
+            flight.doubtful = flight.doubtful or key in self._unanswered
             twin = self._by_key.setdefault(key, flight)
             if twin is not flight:
                 twin.doubtful = flight.doubtful = True

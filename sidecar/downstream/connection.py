@@ -10,22 +10,15 @@ from typing import cast
 
 import httptools
 
+from sidecar.downstream.bounds import BODY_S, CROWD, HALF_S, HEAD_BYTES, HEAD_S, HELD, KEPT_S, LINGER_S, STALL_S
 from sidecar.downstream.correlation import UNDER_WAY
 from sidecar.downstream.guard import RequestRefused, too_large
 from sidecar.downstream.heads import Heads
 from sidecar.downstream.outlet import Outlet
+from sidecar.downstream.repeats import Repeats
 from sidecar.downstream.request import Request, Service, Whole
 from sidecar.errors import SidecarError
 
-HEAD_BYTES = 64 * 1024
-HELD = 16
-CROWD = 256
-HEAD_S = 15.0
-BODY_S = 15.0
-KEPT_S = 75.0
-STALL_S = 60.0
-LINGER_S = 2.0
-HALF_S = 1.0
 SWEEP_S = 1.0
 
 _NEVER = float("inf")
@@ -35,10 +28,7 @@ _FAULT: Whole = (500, [], b"")
 class Connection(asyncio.Protocol):
     """Reads requests and has them answered in order at `outlet`; `all_` holds every open connection.
 
-    At most `HEAD_BYTES`, give or take a read, come without any of a body. A head is whole within `HEAD_S`, a body
-    within `BODY_S`. Behind the request that is answered wait, no longer than `HEAD_S`, some `HELD` more (`CROWD`, if
-    they came in one read) with at most `HEAD_BYTES` of body each; the rest is not read until it is its turn. Of what
-    is written, something is taken within `STALL_S`. Who ends its side gets answers for `HALF_S`. `sweep` keeps these.
+    What a client can hold up is bounded by `bounds`; `sweep`, every `SWEEP_S`, keeps those of time.
     """
 
     def __init__(self, service: Service, all_: "set[Connection]") -> None:
@@ -50,6 +40,8 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._arriving: Request | None = None
+        self._whole: Request | None = None
+        self._repeats = Repeats()
         self._queue: deque[Request] = deque()
         self._barren_bytes = 0
         self._rest: SidecarError | None = None
@@ -65,7 +57,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Lets go of everything; a parser that knew its connection would keep both until the garbage is collected."""
-        self._transport = self.outlet.transport = self._arriving = self._rest = None
+        self._transport = self.outlet.transport = self._arriving = self._whole = self._rest = None
         self._deaf = True
         self._queue.clear()
         del self._parser
@@ -89,6 +81,12 @@ class Connection(asyncio.Protocol):
         if self._deaf:
             return
         self._progress = False
+        at_rest = self._arriving is None and not self._heads.is_open and self._is_idle()
+        if at_rest and len(data) <= self._limit_bytes and (again := self._repeats.read(data)) is not None:
+            self._barren_bytes = 0
+            self._admit(again)
+            self._begin(again)
+            return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -107,6 +105,9 @@ class Connection(asyncio.Protocol):
         if arriving is not None and arriving.refusal is not None and self._is_idle():
             self._end(arriving.refusal)
             return
+        whole, self._whole = self._whole, None
+        if at_rest and whole is not None:
+            self._repeats.learn(data, whole)
         self._barren_bytes = 0 if self._progress else self._barren_bytes + len(data)
         if self._barren_bytes > HEAD_BYTES:
             self.abort()
@@ -146,17 +147,14 @@ class Connection(asyncio.Protocol):
         if request.size_bytes > self._limit_bytes:
             self._refuse(request, too_large(self._limit_bytes))
             return
-        if isinstance(request.body, bytearray):
-            request.body += body
-        else:
-            request.body = bytearray(request.body) + body if request.body else body
+        request.take(body)
         if self._queue and request.size_bytes > HEAD_BYTES:
             self._pause()
 
     def on_message_complete(self) -> None:
         request = self._arriving
         assert request is not None
-        self._arriving = None
+        self._arriving, self._whole = None, request
         request.complete = True
         parser = self._parser
         request.keeps_alive = request.keeps_alive and parser.should_keep_alive() and not parser.should_upgrade()

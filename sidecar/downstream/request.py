@@ -1,6 +1,7 @@
 """An HTTP/1.1 request on its way in, and the bytes of its answer. No sockets, and no MCP. Source: RFC 9112."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -106,6 +107,13 @@ class Request(msgspec.Struct, eq=False):
         except SidecarError as error:
             self.refuse(service.refuse(self.head, error))
 
+    def take(self, part: bytes) -> None:
+        """Takes a part of the body."""
+        if isinstance(self.body, bytearray):
+            self.body += part
+        else:
+            self.body = bytearray(self.body) + part if self.body else part
+
     def refuse(self, refusal: Whole) -> None:
         """This is all that it will be answered."""
         self.body, self.refusal = b"", refusal
@@ -139,15 +147,17 @@ def begin(status: int, headers: Pairs, request: Request) -> bytes:
 
 def _head(status: int, headers: Pairs, framing: bytes, request: Request) -> bytes:
     """An answer's head. Raises: ValueError for a header that would end its line."""
-    lines = [_STATUS.get(status) or b"HTTP/1.1 %d \r\n" % status]
-    for pair in headers:
-        lines.append(b"%b: %b\r\n" % pair)
-    if framing:
-        lines.append(framing)
-    if not request.keeps_alive:
-        lines.append(b"connection: close\r\n")
-    lines.append(b"\r\n")
-    head = b"".join(lines)
-    if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
+    lines = _short_lines(status, *headers) if len(headers) == 1 else _lines(status, *headers)
+    return b"%b%b%b\r\n" % (lines, framing, b"" if request.keeps_alive else b"connection: close\r\n")
+
+
+def _lines(status: int, *headers: tuple[bytes, bytes]) -> bytes:
+    lines = [_STATUS.get(status) or b"HTTP/1.1 %d \r\n" % status, *(b"%b: %b\r\n" % pair for pair in headers)]
+    joined = b"".join(lines)
+    if joined.count(b"\n") != len(lines) or joined.count(b"\r") != len(lines):
         raise ValueError("a header of the answer holds a line break")
-    return head
+    return joined
+
+
+_short_lines = lru_cache(maxsize=64)(_lines)
+"""Most answers have one header, and nearly always the same."""
