@@ -187,9 +187,17 @@ def _said(reads: list[bytes], read: Callable[[Repeats, bytes], Request | None], 
     return asyncio.run(talk())
 
 
+def test_repeated_request_waits_until_the_one_before_is_answered() -> None:
+    reads = [told(b"ab"), told(b"abc"), told(b"a")]
+    said = _said(reads, Repeats.read, turns=0)
+    bodies = [answer.rpartition(b" b")[2] for answer in said if isinstance(answer, bytes)]
+    assert bodies == [b"'ab')", b"'abc')", b"'a')"]
+    assert said == _said(reads, lambda *_: None, turns=0)
+
+
 @settings(max_examples=300, deadline=None)
 @given(
-    pool=st.lists(_heads, min_size=1, max_size=3),
+    pool=st.lists(st.just(TOLD[:-2]) | _heads, min_size=1, max_size=3),
     sent=st.lists(st.tuples(st.integers(0, 2), _bodies, _lies, _cuts), min_size=1, max_size=8),
     turns=st.integers(0, 4),
 )
