@@ -65,7 +65,7 @@ GUARDS = (
         "G7",
         "size of a body",
         "sidecar/downstream/connection.py",
-        "if request.size_bytes > self._service.body_limit_bytes:",
+        "if request.size_bytes > self._limit_bytes:",
         "if False:",
     ),
     Guard("G8", "Host and Origin", "sidecar/downstream/http.py", "self._guard.place(headers)", "pass"),

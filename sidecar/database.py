@@ -137,8 +137,8 @@ class Database:
     def change_now(self, statement: str, values: Sequence[object]) -> bool:
         """Whether one statement, a transaction of its own, has changed one row. If not, nothing was done.
 
-        It is not tried where work waits, or where it does not come alone, `ALONE_S` after any other: a crowd is better
-        gathered. What keeps it from its change, a whole transaction will wait for or tell.
+        It is not tried where work waits, or where it does not come alone, `ALONE_S` after the one before: a crowd is
+        better gathered. What keeps it from its change, a whole transaction will wait for or tell.
         """
         before, self._asked_s = self._asked_s, time.perf_counter()
         if self._queue or self._closed or self._asked_s - before < ALONE_S:

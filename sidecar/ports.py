@@ -173,7 +173,7 @@ class AuditLog(Protocol):
     """One record per call, in order. Entries are queued, and their records written in batches."""
 
     def append(self, entry: Entry) -> None:
-        """Queues a record; never blocks, never raises. A failing log turns `healthy` false."""
+        """Queues an entry; never blocks, never raises. A failing log turns `healthy` false."""
         ...
 
     @property

@@ -1,6 +1,5 @@
 """OPA's result document → `Decision`. Anything off shape is refused, never read as an allow."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Literal
@@ -51,14 +50,6 @@ class _Answer(msgspec.Struct):
 
 class _Answers(msgspec.Struct):
     result: list[msgspec.Raw] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Exceeded:
-    """A limit that this call would pass. `retry_at` is None when waiting cannot help."""
-
-    limit: Limit
-    retry_at: str | None
 
 
 _SHORT_BYTES = 2048

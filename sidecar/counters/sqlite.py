@@ -69,6 +69,8 @@ class SqliteCounters:
                 self._seen.clear()
             self._round = _Round(self._database.turns, (claims, asked), self._seen)
             self._database.submit(self._round)
+            if asked.done():
+                self._round = None
         return await asked
 
     async def rollback(self, reservation: Reservation, now: datetime) -> None:

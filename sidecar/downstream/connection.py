@@ -253,7 +253,8 @@ class Connection(asyncio.Protocol):
         try:
             if request.refusal is not None:
                 await self.outlet.write(*request.refusal)
-            elif request.answering is not None:
+            else:
+                assert request.answering is not None
                 await request.answering(bytes(request.body), self.outlet)
         except asyncio.CancelledError:
             if self._transport is not None:

@@ -75,7 +75,7 @@ class Gateway:
 
     def admit(self, head: Head) -> Answering:
         """How a request will be answered, which its head alone decides. Raises: RequestRefused, GrantError."""
-        twin, head.twin = head.twin, None
+        twin = head.twin
         edition = self._guard.edition()
         admitted: _Admitted | None = None if twin is None else twin.admitted
         if admitted is None or admitted.edition != edition:

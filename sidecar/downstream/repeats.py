@@ -7,7 +7,7 @@ import re
 
 from sidecar.downstream.request import Head, Request
 
-HEAD_BYTES = 4096
+KEPT_BYTES = 4096
 """Longer heads are not kept."""
 
 _length = re.compile(rb"\r\ncontent-length: ?([0-9]{1,9})(?=\r\n)", re.IGNORECASE)
@@ -30,7 +30,7 @@ class Repeats:
         """A request was whole, and the last thing in `data`, which began with a request."""
         size_bytes = len(data) - request.size_bytes
         told = data[:size_bytes]
-        if size_bytes > HEAD_BYTES or not request.keeps_alive or told.find(b"\r\n\r\n") != size_bytes - 4:
+        if size_bytes > KEPT_BYTES or not request.keeps_alive or told.find(b"\r\n\r\n") != size_bytes - 4:
             return
         lengths = list(_length.finditer(told))
         if len(lengths) == 1 and int(lengths[0][1]) == request.size_bytes:

@@ -32,7 +32,7 @@ class Head(msgspec.Struct, eq=False):
     The content length is not among the headers: with it, no two heads of a connection would be alike. `server`,
     `grant`, `forwarded` (the headers that go on) and `admitted` are filled in by the service as they become known.
     `twin` is the head before it on the connection, if all but its length was told in the same bytes: whatever was found
-    of that holds here.
+    of that holds here. It is let go once this one is admitted.
     """
 
     method: str
@@ -44,6 +44,10 @@ class Head(msgspec.Struct, eq=False):
     grant: str = ""
     forwarded: Headers | None = None
     admitted: Any = None
+
+    def __repr__(self) -> str:
+        """No header: one of them is the token."""
+        return f"<Head {self.method} {self.path}>"
 
 
 class Writer(Protocol):
@@ -106,6 +110,8 @@ class Request(msgspec.Struct, eq=False):
             self.answering = service.admit(self.head)
         except SidecarError as error:
             self.refuse(service.refuse(self.head, error))
+        finally:
+            self.head.twin = None
 
     def take(self, part: bytes) -> None:
         """Takes a part of the body."""

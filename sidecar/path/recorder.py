@@ -31,10 +31,14 @@ class UnderWay(msgspec.Struct):
 
 
 class Judged(msgspec.Struct):
-    """The port `Entry` of a call that was judged, and has come to its end. Units: `ended` as `perf_counter`."""
+    """The port `Entry` of a call that was judged, and has come to its end: `turn` changes no more.
 
-    turn: UnderWay
-    verdict: Verdict
+    Both that and the verdict, by which a call's headers and amounts are held, are let go once the record is made.
+    Units: `ended` as `perf_counter`.
+    """
+
+    turn: UnderWay | None
+    verdict: Verdict | None
     result: str
     cause: str
     ended: float
@@ -42,12 +46,15 @@ class Judged(msgspec.Struct):
 
     def record(self) -> AuditRecord:
         """What the audit says of it."""
+        turn, verdict = self.turn, self.verdict
         if self.made is None:
-            verdict = self.verdict
+            assert turn is not None
+            assert verdict is not None
             cause = self.cause or verdict.cause
             self.made = _record(
-                self.turn, self.ended, verdict.decision, self.result, cause, verdict.approval, verdict.person
+                turn, self.ended, verdict.decision, self.result, cause, verdict.approval, verdict.person
             )
+            self.turn = self.verdict = None
         return self.made
 
 

@@ -43,11 +43,12 @@ class Relay:
             self._warn(refused)
             return failure(refused, to.id_raw)
         if reply.body is not None:
-            grant = to.caller.grant
+            caller, seen = to.caller, self._visibility
+            grant, modern, id_raw = caller.grant, to.modern, to.id_raw
             try:
-                body = self._visibility.at_once(reply.body, grant, modern=to.modern, id_raw=to.id_raw)
+                body = seen.at_once(reply.body, grant, modern=modern, id_raw=id_raw)
                 if body is None:
-                    body = await self._guard(reply.body, to)
+                    body = await seen.filtered(reply.body, grant, caller.asker, modern=modern, id_raw=id_raw)
             except SidecarError as error:
                 self._warn(error)
                 return Reply(200, JSON_HEADERS, body=withheld(error, to.id_raw))

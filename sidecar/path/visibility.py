@@ -72,10 +72,13 @@ class Visibility:
         Raises: DecisionError (OPA does not say what is visible), Broken (a list that cannot be read).
         Source: mcp-gateway.md G26, G27.
         """
-        key = (grant, modern)
         at_once = self.at_once(data, grant, modern=modern, id_raw=id_raw)
         if at_once is not None:
             return at_once
+        return await self.filtered(data, grant, asker, modern=modern, id_raw=id_raw)
+
+    async def filtered(self, data: bytes, grant: Grant, asker: Asker, *, modern: bool, id_raw: bytes | None) -> bytes:
+        """`guard` for what it is not known of `at_once`. Raises: DecisionError, Broken."""
         found = listing.read(data)
         if found is None:
             return data
@@ -86,7 +89,7 @@ class Visibility:
             raise DecisionUndefined("OPA does not hold this grant's policy.")
         filtered = found.filtered(frozenset(seen.names), modern=modern, ttl_cap_ms=self._ttl_cap_ms)
         if id_raw is not None and len(data) <= _CACHED_BYTES:
-            self._keep(key, generation, data, filtered, id_raw)
+            self._keep((grant, modern), generation, data, filtered, id_raw)
         return filtered
 
     def _known(self, key: tuple[Grant, bool], data: bytes, id_raw: bytes) -> bytes | None:

@@ -89,6 +89,17 @@ async def test_reserve_two_gateways_share_every_count(tmp_path: Path) -> None:
         await database.close()
 
 
+async def test_reserve_in_a_closed_store_is_an_error_each_time(tmp_path: Path) -> None:
+    database = open_database(tmp_path, "state")
+    counters = SqliteCounters(database)
+    await counters.reserve([claim()])
+    await database.close()
+    for _ in range(3):
+        async with asyncio.timeout(5):
+            with pytest.raises(StoreError, match="closed"):
+                await counters.reserve([claim()])
+
+
 async def test_reserve_one_by_one_of_two_gateways_counts_what_the_other_took_and_gave_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,7 +79,7 @@ def test_anything_else_is_left_to_the_parser(data: bytes) -> None:
         (told(b"one").replace(b"a: b", b"content-length: 3"), {}),
         (told(b"one").replace(b"\r\n\r\n", b"\n\n"), {}),
         (b"POST /x HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n", {}),
-        (told(b"one").replace(b"a: b", b"a: " + b"b" * repeats.HEAD_BYTES), {}),
+        (told(b"one").replace(b"a: b", b"a: " + b"b" * repeats.KEPT_BYTES), {}),
     ],
 )
 def test_what_is_not_one_plain_request_is_not_learned(data: bytes, changes: dict[str, Any]) -> None:
@@ -227,3 +227,10 @@ def test_connection_uses_what_it_learned() -> None:
     assert uses == 3
     assert [b"three" in answer for answer in said if isinstance(answer, bytes)] == [False, True, False, False, False]
     assert said[-2:] == _said(reads[-1:], read)
+
+
+def test_parser_reads_no_line_that_ends_in_a_line_feed_only() -> None:
+    bare = told(b"one").replace(b"\r\n", b"\n")
+    assert [answer[:13] for answer in _said([bare, bare], Repeats.read) if isinstance(answer, bytes)] == [
+        b"HTTP/1.1 400 "
+    ]

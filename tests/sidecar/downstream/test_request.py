@@ -1,10 +1,45 @@
 import pytest
 
-from sidecar.downstream.request import Head, Request, begin, path, whole
+from sidecar.downstream.guard import RequestRefused
+from sidecar.downstream.request import Answering, Head, Request, Whole, Writer, begin, path, whole
+from sidecar.errors import SidecarError
 
 
 def request(method: str = "GET", *, is_1_1: bool = True) -> Request:
     return Request(Head(method, "/", {}), is_1_1, is_1_1)
+
+
+class _Door:
+    """Admits what has a twin, and refuses all else."""
+
+    body_limit_bytes = 10
+
+    def admit(self, head: Head) -> Answering:
+        if head.twin is None:
+            raise RequestRefused(401, "no")
+
+        async def answer(_body: bytes, _writer: Writer) -> None:
+            return
+
+        return answer
+
+    def refuse(self, _head: Head | None, _error: SidecarError) -> Whole:
+        return 401, [], b"no"
+
+
+@pytest.mark.parametrize("twin", [None, Head("GET", "/", {})], ids=["refused", "admitted"])
+def test_head_lets_its_twin_go_once_it_was_admitted_or_not(twin: Head | None) -> None:
+    one = request()
+    one.head.twin = twin
+    one.admit(_Door())
+    assert (one.answering is None) is (twin is None)
+    assert one.head.twin is None
+
+
+def test_head_and_request_do_not_show_the_token() -> None:
+    one = Request(Head("GET", "/x", {b"authorization": [b"Bearer secret"]}), True, True)
+    assert "GET /x" in repr(one)
+    assert "secret" not in repr(one)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from sidecar.core.decision import Decision
 from sidecar.core.query import Asker
 from sidecar.errors import Malformed
 from sidecar.path.judgement import Caller, Verdict
-from sidecar.path.recorder import Recorder, UnderWay
+from sidecar.path.recorder import Judged, Recorder, UnderWay
 from sidecar.ports import Grant
 from tests.fakes import START, FakeAudit
 
@@ -44,3 +44,11 @@ def test_call_given_up_is_recorded() -> None:
 
 def test_recorder_is_as_healthy_as_its_log() -> None:
     assert not Recorder(FakeAudit(healthy=False)).healthy
+
+
+def test_record_once_made_holds_nothing_else_of_the_call() -> None:
+    decision = Decision("deny", "/r", "No.", "sha256:one", ())
+    judged = Judged(under_way(), Verdict(decision), "result", "why", 1.0)
+    record = judged.record()
+    assert judged.record() is record
+    assert (judged.turn, judged.verdict) == (None, None)
