@@ -5,6 +5,6 @@ no proxies, no decompression, no cookies. Everything off the hot path uses httpx
 """
 
 from sidecar.http1.client import Client, Origin
-from sidecar.http1.connection import Response
+from sidecar.http1.connection import Headless, Response
 
-__all__ = ["Client", "Origin", "Response"]
+__all__ = ["Client", "Headless", "Origin", "Response"]

@@ -22,13 +22,22 @@ class Origin:
 class Client:
     """A pool of keep-alive connections to one origin; one request at a time on each.
 
-    Units: `connect_timeout_s` bounds the connection, `idle_s` how long an unused one is kept.
+    `made_of` is what the connections are. Units: `connect_timeout_s` bounds the connection, `idle_s` how long an unused
+    one is kept.
     """
 
-    def __init__(self, origin: Origin, *, connect_timeout_s: float = 10.0, idle_s: float = 3.0) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        *,
+        connect_timeout_s: float = 10.0,
+        idle_s: float = 3.0,
+        made_of: type[Connection] = Connection,
+    ) -> None:
         self._origin = origin
         self._connect_timeout_s = connect_timeout_s
         self._idle_s = idle_s
+        self._made_of = made_of
         self._idle: deque[Connection] = deque()
         self._all: set[Connection] = set()
         self._sweep: asyncio.TimerHandle | None = None
@@ -100,7 +109,7 @@ class Client:
         origin = self._origin
 
         def factory() -> Connection:
-            return Connection(self._park, self._all.discard)
+            return self._made_of(self._park, self._all.discard)
 
         try:
             async with asyncio.timeout(self._connect_timeout_s):

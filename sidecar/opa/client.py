@@ -13,7 +13,7 @@ import msgspec
 
 from sidecar.core.decision import Decision, parse, parse_many
 from sidecar.errors import DecisionOffShape, DecisionUndefined, OpaUnreachable, TimedOut, UpstreamError
-from sidecar.http1 import Client, Origin
+from sidecar.http1 import Client, Headless, Origin
 from sidecar.ports import Visible
 
 _BATCH_CALLS = 64
@@ -46,7 +46,7 @@ class OpaClient:
     def __init__(self, origin: Origin, *, timeout_s: float = 2.0, host: str = "opa", authorization: str = "") -> None:
         bearer = f"Authorization: {authorization}\r\n" if authorization else ""
         self._head = f"Host: {host}\r\n{bearer}".encode("latin-1")
-        self._http = Client(origin, connect_timeout_s=timeout_s, idle_s=30.0)
+        self._http = Client(origin, connect_timeout_s=timeout_s, idle_s=30.0, made_of=Headless)
         self._timeout_s = timeout_s
         self._small = _Lane(self)
         self._large = _Lane(self)

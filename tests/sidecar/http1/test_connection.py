@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.errors import Broken, TimedOut, Unreachable
-from sidecar.http1.connection import Connection
+from sidecar.http1.connection import Connection, Headless
 
 REQUEST = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
@@ -23,7 +23,9 @@ class Pool:
 
 
 @asynccontextmanager
-async def connected(path: Path, *answers: bytes) -> AsyncIterator[tuple[Connection, Pool]]:
+async def connected(
+    path: Path, *answers: bytes, made_of: type[Connection] = Connection, closes: bool = False
+) -> AsyncIterator[tuple[Connection, Pool]]:
     """A connection to a server that answers each request with the next of these, and at their end with nothing."""
     waiting = list(answers)
     gone = asyncio.Event()
@@ -32,13 +34,15 @@ async def connected(path: Path, *answers: bytes) -> AsyncIterator[tuple[Connecti
         with suppress(ConnectionError):
             while await reader.read(1000):
                 writer.write(waiting.pop(0) if waiting else b"")
+                if closes:
+                    break
         writer.close()
         gone.set()
 
     pool = Pool()
     async with asyncio.timeout(10), await asyncio.start_unix_server(handler, path):
         _, connection = await asyncio.get_running_loop().create_unix_connection(
-            lambda: Connection(pool.parked.append, pool.forgotten.append), str(path)
+            lambda: made_of(pool.parked.append, pool.forgotten.append), str(path)
         )
         yield connection, pool
         connection.abort()
@@ -108,3 +112,28 @@ async def test_bytes_nobody_asked_for_end_the_connection(tmp_path: Path) -> None
         await connection.exchange(REQUEST, 2)
         connection.data_received(b"HTTP/1.1 200 OK\r\n")
         assert not connection.usable
+
+
+@pytest.mark.parametrize(
+    "answer", [OK, b"HTTP/1.1 200 OK\r\na: b\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"]
+)
+async def test_headless_answer_is_its_status_and_its_body(answer: bytes, tmp_path: Path) -> None:
+    async with connected(tmp_path / "s", answer, answer, made_of=Headless) as (connection, pool):
+        for count in (1, 2):
+            response = await connection.exchange(REQUEST, 2)
+            assert (response.status, response.headers, response.body) == (200, [], b"hi")
+            assert pool.parked == [connection] * count
+
+
+@pytest.mark.parametrize(("made_of", "is_whole"), [(Connection, True), (Headless, False)])
+async def test_answer_that_the_close_would_end_is_none_where_headers_are_not_heard(
+    made_of: type[Connection], is_whole: bool, tmp_path: Path
+) -> None:
+    endless = b"HTTP/1.1 200 OK\r\n\r\nhi"
+    async with connected(tmp_path / "s", endless, made_of=made_of, closes=True) as (connection, _):
+        response = await connection.exchange(REQUEST, 2)
+        if is_whole:
+            assert await response.read(10) == b"hi"
+        else:
+            with pytest.raises(Broken):
+                await response.read(10)
