@@ -63,10 +63,9 @@ def read(message: Message, headers: Headers, inventory: Inventory) -> Envelope:
         meta = _meta(message)
         genuine = VERSION_KEY in meta and isinstance(message, Request)
         mismatch = HeaderMismatch if genuine else Malformed
-        if headers and max(map(len, headers.values())) > 1:
-            for name in _ONCE:
-                if len(headers.get(name, ())) > 1:
-                    raise mismatch(f"The {name.decode()} header appears more than once.")
+        for name in _ONCE:
+            if len(headers.get(name, ())) > 1:
+                raise mismatch(f"The {name.decode()} header appears more than once.")
         if _METHOD in headers and (isinstance(message, Response) or not _said(headers, _METHOD, message.method)):
             raise mismatch("The Mcp-Method header does not match the message.")
         if isinstance(message, Request) and VERSION_KEY in meta:

@@ -104,6 +104,10 @@ class Request(msgspec.Struct, eq=False):
     size_bytes: int = 0
     complete: bool = False
 
+    def __repr__(self) -> str:
+        """No body: it holds a call's arguments."""
+        return f"<Request {self.head.method} {self.head.path}>"
+
     def admit(self, service: Service) -> None:
         """Has the service say how it will be answered."""
         try:

@@ -46,8 +46,8 @@ class Judged(msgspec.Struct):
 
     def record(self) -> AuditRecord:
         """What the audit says of it."""
-        turn, verdict = self.turn, self.verdict
         if self.made is None:
+            turn, verdict = self.turn, self.verdict
             assert turn is not None
             assert verdict is not None
             cause = self.cause or verdict.cause

@@ -1,9 +1,7 @@
 import json
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import pytest
 
 import sidecar
 from sidecar import statedir
+from tests.answering import answering
 
 Regate = Callable[..., Any]
 
@@ -51,27 +50,15 @@ def gateway(tmp_path: Path) -> Iterator[Callable[[int, bytes], None]]:
     answers: list[tuple[int, bytes]] = []
     token = statedir.operator_token(tmp_path / "state")
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            allowed = self.path == "/status" and self.headers["Authorization"] == f"Bearer {token}"
-            status, body = answers[0] if allowed else (404, b"")
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(path: str, authorization: str | None) -> tuple[int, bytes]:
+        return answers[0] if path == "/status" and authorization == f"Bearer {token}" else (404, b"")
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server, ExitStack() as stack:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        stack.callback(thread.join)
-        stack.callback(server.shutdown)
+    with ExitStack() as stack:
+        url = answering(stack, answer)
 
         def announce(status: int, body: bytes) -> None:
             answers.append((status, body))
-            note = statedir.Gateway(f"http://127.0.0.1:{server.server_port}", os.getpid())
+            note = statedir.Gateway(url, os.getpid())
             stack.enter_context(statedir.announced(tmp_path / "state", note))
 
         yield announce

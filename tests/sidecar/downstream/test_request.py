@@ -36,10 +36,11 @@ def test_head_lets_its_twin_go_once_it_was_admitted_or_not(twin: Head | None) ->
     assert one.head.twin is None
 
 
-def test_head_and_request_do_not_show_the_token() -> None:
-    one = Request(Head("GET", "/x", {b"authorization": [b"Bearer secret"]}), True, True)
-    assert "GET /x" in repr(one)
-    assert "secret" not in repr(one)
+def test_head_and_request_show_neither_the_token_nor_the_body() -> None:
+    one = Request(Head("GET", "/x", {b"authorization": [b"Bearer secret"]}), True, True, body=b"secret")
+    for shown in (repr(one), repr(one.head)):
+        assert "GET /x" in shown
+        assert "secret" not in shown
 
 
 @pytest.mark.parametrize(
